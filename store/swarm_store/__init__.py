@@ -1,0 +1,12 @@
+"""The event log: append-only streams in one SQLite file, and the registry folded from them.
+
+    errors  events  lifecycle  fold    pure: what can go wrong, what can happen, who may move where
+    home                               the state directory: where it is, who may use it, its paths
+    lock  bells                        the write lock all writers share; wake-ups without polling
+    schema  statements                 the tables (SQLAlchemy, cold) and the SQL spoken on them (hot)
+    log  follow                        append, read, cursors; follow a stream as it grows
+    projection  registry               the `agents` rows, written with their events; queries on them
+    output                             from chunks of bytes to lines
+
+Hot modules import neither SQLAlchemy nor pydantic, typing nor dataclasses: a daemon holds all of them in memory.
+"""

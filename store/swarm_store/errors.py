@@ -1,0 +1,72 @@
+"""What can go wrong, as one family: each error says what is wrong, what to do, and the exit status.
+
+Raised anywhere, rendered only at the command line's boundary. `message` is one line; `hint` is what
+the user can do about it; `exit_code` is the documented status of the command that meets it.
+"""
+
+from __future__ import annotations
+
+
+class SwarmError(Exception):
+    """It failed. The root of every error that swarmctl raises on purpose."""
+
+    exit_code = 1
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class WrongUsage(SwarmError):
+    """What was asked for makes no sense as it is written."""
+
+    exit_code = 2
+
+
+class NoSuchAgent(SwarmError):
+    """No agent has that id or name."""
+
+    exit_code = 3
+
+
+class NotPossible(SwarmError):
+    """The agent's state does not allow it."""
+
+    exit_code = 4
+
+
+class IllegalTransition(NotPossible):
+    """An event would move an agent where the transition table has no way."""
+
+
+class NameTaken(SwarmError):
+    """A living agent has that name already."""
+
+
+class CannotStart(SwarmError):
+    """The agent's command could not be executed; 127 is not found, 126 found and not executable."""
+
+    def __init__(self, message: str, hint: str = "", exit_code: int = 125) -> None:
+        super().__init__(message, hint)
+        self.exit_code = exit_code
+
+
+class HomeRefused(SwarmError):
+    """The state directory cannot be used safely."""
+
+
+class LogUnusable(SwarmError):
+    """The event log cannot be opened, read or written."""
+
+
+class LogBusy(LogUnusable):
+    """The write lock was not to be had in time."""
+
+
+class OffsetConflict(SwarmError):
+    """The stream has grown past the offset that the writer expected."""
+
+
+class ProducerFenced(SwarmError):
+    """A newer incarnation of the producer has taken over."""

@@ -1,0 +1,71 @@
+"""Following the log as it grows: first what is there, then each record as it is committed. No polling, no gap.
+
+The order keeps the gap closed: listen, then read to the end, then sleep until a bell rings. Whole-log followers let
+writers gather for 20 ms, because a bell that wakes on every commit of many costs all of them.
+"""
+
+from __future__ import annotations
+
+import time
+
+from .bells import ALL, NET, Bell, wait
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from .events import Record
+    from .log import Log
+
+PAGE = 64  # records; with chunks of 64 KB that is 4 MB at most
+GATHER = 0.02
+
+
+def follow(log: Log, starts: dict[str, int], *, types: Sequence[str] = (), since: int = 0) -> Iterator[list[Record]]:
+    """Pages of the streams named in `starts`, each from its offset there on; types and since as in Log.read.
+
+    An empty page says that the end of all has been reached for now: the caller may look at something else, or stop.
+    When it asks for more, the generator sleeps until a bell rings, and at most NET seconds.
+    """
+    places = dict(starts)
+    bells = [Bell(log.home, stream) for stream in places]
+    try:
+        while True:
+            found = False
+            for stream, start in places.items():
+                page = log.read(stream, start=start, types=types, since=since, limit=PAGE)
+                if page:
+                    places[stream] = page[-1].offset + 1
+                    found = True
+                    yield page
+            if not found:
+                yield []
+                wait(bells, NET)
+    finally:
+        for bell in bells:
+            bell.close()
+
+
+def follow_all(
+    log: Log, start: int, *, types: Sequence[str] = (), key: str | None = None, lifecycle: bool = False
+) -> Iterator[list[Record]]:
+    """Pages of the whole log from position `start` on, otherwise as `follow`."""
+    with Bell(log.home, ALL) as bell:
+        while True:
+            page = log.read(start=start, types=types, key=key, lifecycle=lifecycle, limit=PAGE)
+            if page:
+                start = page[-1].position + 1
+            yield page
+            if not page and wait([bell], NET):
+                time.sleep(GATHER)
+
+
+def until(log: Log, stream: str, deadline: float | None) -> Iterator[None]:
+    """Give control at once, and again whenever `stream` grows, until `deadline` (monotonic seconds) has passed."""
+    with Bell(log.home, stream) as bell:
+        while True:
+            yield
+            left = NET if deadline is None else min(NET, deadline - time.monotonic())
+            if left <= 0:
+                return
+            wait([bell], left)

@@ -1,0 +1,64 @@
+"""States, and the one table of who may move an agent where. An illegal move raises.
+
+`spawned → starting → running ⇄ waiting → completed | failed | cancelled | lost`. Terminal states never change;
+only removal takes an agent out of one. Who says an event stands beside each row, for readers; it is not checked.
+"""
+
+from __future__ import annotations
+
+from . import events
+from .errors import IllegalTransition
+
+SPAWNED = "spawned"
+STARTING = "starting"
+RUNNING = "running"
+WAITING = "waiting"
+COMPLETED = "completed"
+FAILED = "failed"
+CANCELLED = "cancelled"
+LOST = "lost"
+
+LIVE: frozenset[str | None] = frozenset({SPAWNED, STARTING, RUNNING, WAITING})
+TERMINAL: frozenset[str | None] = frozenset({COMPLETED, FAILED, CANCELLED, LOST})
+STATES = (SPAWNED, STARTING, RUNNING, WAITING, COMPLETED, FAILED, CANCELLED, LOST)
+
+# A state of None is "not in the registry"; where `to` is SAME, the event leaves the state as it is.
+SAME: frozenset[str | None] = frozenset()
+ABSENT: frozenset[str | None] = frozenset({None})
+TRANSITIONS: dict[str, tuple[frozenset[str | None], frozenset[str | None]]] = {
+    #  event                     from                           to
+    events.AGENT_SPAWNED: (ABSENT, frozenset({SPAWNED})),  # the command line
+    events.AGENT_STARTING: (frozenset({SPAWNED}), frozenset({STARTING})),  # the daemon
+    events.AGENT_STARTED: (frozenset({STARTING}), frozenset({RUNNING})),  # the daemon
+    events.AGENT_WAITING: (frozenset({RUNNING}), frozenset({WAITING})),  # the daemon
+    events.AGENT_RESUMED: (frozenset({WAITING}), frozenset({RUNNING})),  # the daemon
+    events.AGENT_ADOPTED: (LIVE - {SPAWNED}, SAME),  # a successor daemon
+    events.AGENT_SIGNALLED: (LIVE - {SPAWNED}, SAME),  # the daemon
+    events.AGENT_EXITED: (LIVE, frozenset({COMPLETED, FAILED, CANCELLED})),  # the daemon, spawn
+    events.AGENT_LOST: (LIVE, frozenset({LOST})),  # whoever finds it so
+    events.AGENT_REMOVED: (TERMINAL, ABSENT),  # rm, prune
+}
+
+
+def target(agent_id: str, state: str | None, type: str, outcome: str | None = None) -> str | None:
+    """The state after an event of `type`; `outcome` chooses where the table allows several.
+
+    Raises IllegalTransition when the table has no such row, and KeyError for an event that is no transition.
+    """
+    allowed, to = TRANSITIONS[type]
+    if state not in allowed:
+        raise IllegalTransition(f"agent {agent_id} is {state or 'not in the registry'}: {type} cannot follow")
+    if to is SAME:
+        return state
+    if len(to) == 1:
+        return next(iter(to))
+    if outcome not in to:
+        raise IllegalTransition(f"agent {agent_id}: {type} cannot end in {outcome!r}")
+    return outcome
+
+
+def outcome(exit_code: int | None, *, cancelled: bool) -> str:
+    """How a run ended: unknown is never success."""
+    if cancelled:
+        return CANCELLED
+    return COMPLETED if exit_code == 0 else FAILED

@@ -1,0 +1,120 @@
+"""The registry of agents: publish what happens to them, look them up, see them as they were.
+
+Lookups read the projection; the past is folded from the nearest snapshot before it.
+"""
+
+from __future__ import annotations
+
+from . import events
+from . import statements as sql
+from .codec import decode
+from .errors import NoSuchAgent, NotPossible, WrongUsage
+from .fold import fold
+from .lifecycle import LIVE
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from .events import Event, Record
+    from .fold import Agent
+    from .log import Log
+
+PAGE = 1000
+STEP = 200  # records deleted in one transaction: a few milliseconds under the write lock
+
+
+def publish(log: Log, *happened: Event) -> None:
+    """Append registry events, durably and together; the agents' rows follow in the same transaction.
+
+    Raises IllegalTransition where one cannot follow, NameTaken where a living agent has the name; then nothing is
+    written.
+    """
+    log.append(events.REGISTRY, happened, durable=True)
+
+
+def agents(log: Log, *, ended: bool = False) -> list[Agent]:
+    """The living agents, and with `ended` the others too, in the order they were spawned."""
+    return [decode(row[0]) for row in log.query(sql.AGENTS if ended else sql.LIVING)]
+
+
+def get(log: Log, agent_id: str) -> Agent | None:
+    """The agent with exactly this id."""
+    row = log.query(sql.AGENT, {"id": agent_id})
+    return decode(row[0][0]) if row else None
+
+
+def resolve(log: Log, word: str) -> Agent:
+    """The agent that `word` means: an id, a name (the living one, else the latest), or the start of one id.
+
+    Raises NoSuchAgent, and WrongUsage where several ids start so.
+    """
+    found = get(log, word)
+    if found is not None:
+        return found
+    row = log.query(sql.NAMED, {"name": word})
+    if row:
+        named: Agent = decode(row[0][0])
+        return named
+    ids = log.query(sql.ID_PREFIX, {"prefix": word}) if word else []
+    if len(ids) > 1:
+        raise ambiguous(word, [id for id, _ in ids])
+    one = get(log, ids[0][0]) if ids else None
+    if one is None:
+        raise no_such(word)
+    return one
+
+
+def ambiguous(word: str, ids: Sequence[str]) -> WrongUsage:
+    return WrongUsage(f"{word!r} is the start of several ids: {', '.join(ids)}", "give more of it")
+
+
+def no_such(word: str) -> NoSuchAgent:
+    return NoSuchAgent(f"there is no agent {word!r}", "swarmctl list --all shows all")
+
+
+def history(log: Log, agent_id: str) -> list[Record]:
+    """Every registry event of one agent, in order."""
+    return log.read(events.REGISTRY, key=agent_id, limit=1 << 30, payloads=False)
+
+
+def agents_at(log: Log, position: int) -> dict[str, Agent]:
+    """All agents as they were after the record at `position`: folded from the nearest snapshot before it."""
+    offset, start = 0, None
+    row = log.query(sql.SNAPSHOT_BEFORE, {"position": position})
+    if row:
+        offset = row[0][0] + 1
+        start = {agent["id"]: agent for agent in decode(row[0][1])}
+    return fold(_registry_until(log, offset, position), start)
+
+
+def folded(log: Log) -> dict[str, Agent]:
+    """All agents folded from the registry's very first event, without projection or snapshots: the proof of both."""
+    return fold(_registry_until(log, 0, log.position()))
+
+
+def _registry_until(log: Log, offset: int, position: int) -> Iterator[Record]:
+    while True:
+        page = log.read(events.REGISTRY, start=offset, limit=PAGE, payloads=False)
+        for record in page:
+            if record.position > position:
+                return
+            yield record
+        if len(page) < PAGE:
+            return
+        offset = page[-1].offset + 1
+
+
+def remove(log: Log, agent: Agent) -> None:
+    """Forget an ended agent and delete its output, in steps that each hold the write lock for milliseconds.
+
+    The registry's own events stay: they are history. Raises NotPossible where the agent lives.
+    """
+    if agent["state"] in LIVE:
+        raise NotPossible(f"agent {agent['id']} is {agent['state']}", f"end it first: swarmctl cancel {agent['id']}")
+    for stream in (events.agent_stream(agent["id"]), events.inbox_stream(agent["id"])):
+        gone = False
+        while not gone:
+            with log.transaction() as transaction:
+                gone = transaction.delete(stream, STEP)
+    publish(log, events.agent_removed(agent["id"]))

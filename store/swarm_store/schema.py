@@ -1,0 +1,151 @@
+"""The tables, declared once, and how one version becomes the next. Cold: only creation and migration come here.
+
+`VERSION` is in the file's user_version. The schema expands first and contracts later: daemons outlive upgrades, so
+`meta.oldest_writer` says the oldest schema version whose programs may still write here.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import uuid
+from collections.abc import Callable
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import sqlite as dialect
+from sqlalchemy.schema import CreateIndex, CreateTable
+
+from .clock import now
+from .statements import VERSION
+
+OLDEST_WRITER = 1
+# From version N to N + 1. A step may only add; what it makes useless goes one version later.
+MIGRATIONS: dict[int, Callable[[sqlite3.Connection], None]] = {}
+
+metadata = sa.MetaData()
+
+meta = sa.Table(
+    "meta",
+    metadata,
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("value", sa.Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+streams = sa.Table(
+    "streams",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("name", sa.Text, nullable=False, unique=True),
+    sa.Column("head", sa.Integer, nullable=False),  # the offset that the next record gets
+)
+
+records = sa.Table(
+    "records",
+    metadata,
+    sa.Column("position", sa.Integer, primary_key=True),
+    sa.Column("stream_id", sa.Integer, nullable=False),
+    sa.Column("offset", sa.Integer, nullable=False),
+    sa.Column("time", sa.Integer, nullable=False),  # microseconds since 1970, UTC
+    sa.Column("type", sa.Text, nullable=False),
+    sa.Column("key", sa.Text),  # the agent that it is about; none for output, which is found by its stream
+    sa.Column("producer", sa.Text),
+    sa.Column("data", sa.Text, nullable=False),  # JSON
+    sa.UniqueConstraint("stream_id", "offset"),
+    sqlite_autoincrement=True,  # positions never come back, whatever is deleted
+)
+lifecycle = sa.Index("records_lifecycle", records.c.position, sqlite_where=records.c.key.is_not(None))
+by_key = sa.Index("records_by_key", records.c.key, records.c.position, sqlite_where=records.c.key.is_not(None))
+
+# Bytes stand apart from their records: lifecycle scans do not page through output (measured: 3.6 times faster).
+payloads = sa.Table(
+    "payloads",
+    metadata,
+    sa.Column("position", sa.Integer, primary_key=True),
+    sa.Column("bytes", sa.LargeBinary, nullable=False),
+)
+
+producers = sa.Table(
+    "producers",
+    metadata,
+    sa.Column("stream_id", sa.Integer, primary_key=True),
+    sa.Column("producer", sa.Text, primary_key=True),
+    sa.Column("epoch", sa.Integer, nullable=False),
+    sa.Column("sequence", sa.Integer, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+cursors = sa.Table(
+    "cursors",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("stream_id", sa.Integer, primary_key=True),
+    sa.Column("offset", sa.Integer, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+agents = sa.Table(
+    "agents",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("name", sa.Text),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("live", sa.Integer, nullable=False),
+    sa.Column("spawned", sa.Integer, nullable=False),  # the position of its first event: the order of lists
+    sa.Column("position", sa.Integer, nullable=False),  # the position of its last
+    sa.Column("agent", sa.Text, nullable=False),  # the whole of it, JSON
+)
+living = sa.Index("agents_living", agents.c.spawned, sqlite_where=agents.c.live == 1)
+in_order = sa.Index("agents_in_order", agents.c.spawned)
+by_name = sa.Index("agents_by_name", agents.c.name, agents.c.spawned, sqlite_where=agents.c.name.is_not(None))
+
+# A snapshot is the agents table as it stood after the record at `position`.
+snapshots = sa.Table(
+    "snapshots",
+    metadata,
+    sa.Column("position", sa.Integer, primary_key=True),
+    sa.Column("offset", sa.Integer, nullable=False),  # in the registry
+    sa.Column("time", sa.Integer, nullable=False),
+    sa.Column("agents", sa.Text, nullable=False),  # a JSON array, in the order of spawning
+)
+
+
+def _statements() -> list[str]:
+    """The whole schema as SQLite's DDL, from the declarations above."""
+    sqlite = dialect.dialect()
+    made: list[str] = []
+    for table in metadata.sorted_tables:
+        made.append(str(CreateTable(table).compile(dialect=sqlite)))
+        made += [str(CreateIndex(index).compile(dialect=sqlite)) for index in sorted(table.indexes, key=str)]
+    return made
+
+
+def create(database: sqlite3.Connection) -> None:
+    """Make an empty log in `database`, under the write lock. All of it appears at once, or nothing."""
+    database.execute("PRAGMA auto_vacuum=INCREMENTAL")
+    database.execute("PRAGMA journal_mode=WAL")
+    database.execute("PRAGMA synchronous=FULL")
+    database.execute("BEGIN IMMEDIATE")
+    for statement in _statements():
+        database.execute(statement)
+    facts = {
+        "log": str(uuid.uuid4()),
+        "epoch": "0",
+        "created": str(now()),
+        "oldest_writer": str(OLDEST_WRITER),
+    }
+    database.executemany("INSERT INTO meta(key, value) VALUES (?, ?)", list(facts.items()))
+    database.execute(f"PRAGMA user_version={VERSION}")
+    database.execute("COMMIT")
+
+
+def migrate(database: sqlite3.Connection, version: int) -> None:
+    """Bring a log of an older `version` to VERSION, step by step, under the write lock; all or nothing."""
+    database.execute("BEGIN IMMEDIATE")
+    try:
+        for step in range(version, VERSION):
+            MIGRATIONS[step](database)
+        database.execute(f"PRAGMA user_version={VERSION}")
+        database.execute("COMMIT")
+    except BaseException:
+        database.execute("ROLLBACK")
+        raise

@@ -1,0 +1,87 @@
+"""Every SQL statement that is spoken on the log, with named parameters; the tables stand in schema.py."""
+
+from __future__ import annotations
+
+VERSION = 1  # of the schema: SQLite's user_version
+
+FACT = "SELECT value FROM meta WHERE key = :key"
+
+STREAM = "SELECT id, head FROM streams WHERE name = :name"
+NEW_STREAM = "INSERT INTO streams(name, head) VALUES (:name, 0)"
+MOVE_HEAD = "UPDATE streams SET head = :head WHERE id = :id"
+STREAMS = "SELECT name, head FROM streams ORDER BY name"
+LAST_POSITION = "SELECT seq FROM sqlite_sequence WHERE name = 'records'"
+POSITION_AT = "SELECT max(position) FROM records WHERE time <= :time"
+
+INSERT_RECORD = (
+    "INSERT INTO records(stream_id, offset, time, type, key, producer, data)"
+    " VALUES (:stream_id, :offset, :time, :type, :key, :producer, :data)"
+)
+INSERT_PAYLOAD = "INSERT INTO payloads(position, bytes) VALUES (:position, :bytes)"
+
+PRODUCER = "SELECT epoch, sequence FROM producers WHERE stream_id = :stream_id AND producer = :producer"
+MOVE_PRODUCER = (
+    "INSERT INTO producers(stream_id, producer, epoch, sequence)"
+    " VALUES (:stream_id, :producer, :epoch, :sequence)"
+    " ON CONFLICT(stream_id, producer) DO UPDATE SET epoch = :epoch, sequence = :sequence"
+)
+
+CURSOR = "SELECT offset FROM cursors WHERE name = :name AND stream_id = :stream_id"
+MOVE_CURSOR = (
+    "INSERT INTO cursors(name, stream_id, offset) VALUES (:name, :stream_id, :offset)"
+    " ON CONFLICT(name, stream_id) DO UPDATE SET offset = :offset"
+)
+
+PUT_AGENT = (
+    "INSERT INTO agents(id, name, state, live, spawned, position, agent)"
+    " VALUES (:id, :name, :state, :live, :position, :position, :agent)"
+    " ON CONFLICT(id) DO UPDATE SET state = :state, live = :live, position = :position, agent = :agent"
+)
+DROP_AGENT = "DELETE FROM agents WHERE id = :id"
+AGENT = "SELECT agent FROM agents WHERE id = :id"
+AGENTS = "SELECT agent FROM agents ORDER BY spawned"
+LIVING = "SELECT agent FROM agents WHERE live = 1 ORDER BY spawned"
+NAMED = "SELECT agent FROM agents WHERE name = :name ORDER BY live DESC, spawned DESC LIMIT 1"
+ID_PREFIX = (
+    "SELECT id, name FROM agents WHERE id >= :prefix AND id < :prefix || 'zzzzzzzz~' ORDER BY spawned DESC LIMIT 6"
+)
+
+LAST_SNAPSHOT = "SELECT offset FROM snapshots ORDER BY position DESC LIMIT 1"
+COUNT_AGENTS = "SELECT count(*) FROM agents"
+TAKE_SNAPSHOT = (
+    "INSERT INTO snapshots(position, offset, time, agents)"
+    " SELECT :position, :offset, :time, json_group_array(json(agent)) FROM (SELECT agent FROM agents ORDER BY spawned)"
+)
+SNAPSHOT_BEFORE = "SELECT offset, agents FROM snapshots WHERE position <= :position ORDER BY position DESC LIMIT 1"
+
+# Deleting an agent's streams, a step at a time.
+SOME_POSITIONS = "SELECT position FROM records WHERE stream_id = :stream_id ORDER BY offset LIMIT :limit"
+DELETE_PAYLOADS = "DELETE FROM payloads WHERE position IN (" + SOME_POSITIONS + ")"
+DELETE_RECORDS = "DELETE FROM records WHERE position IN (" + SOME_POSITIONS + ")"
+DELETE_PRODUCERS = "DELETE FROM producers WHERE stream_id = :stream_id"
+DELETE_CURSORS = "DELETE FROM cursors WHERE stream_id = :stream_id"
+DELETE_STREAM = "DELETE FROM streams WHERE id = :stream_id"
+
+
+def select_records(*, stream: bool, types: int, key: bool, lifecycle: bool, payloads: bool, backwards: bool) -> str:
+    """Records from :start up to :until (both offsets in :stream, or both positions), :since to :to in time.
+
+    `lifecycle` leaves output out, which has no key; the index for that holds nothing else.
+    """
+    place = "r.offset" if stream else "r.position"
+    where = [f"{place} >= :start", f"{place} < :until", "r.time >= :since", "r.time < :to"]
+    if stream:
+        where.append("r.stream_id = :stream_id")
+    if types:
+        where.append(f"r.type IN ({', '.join(f':type{n}' for n in range(types))})")
+    if key:
+        where.append("r.key = :key")
+    elif lifecycle:
+        where.append("r.key IS NOT NULL")
+    name = "NULL" if stream else "(SELECT s.name FROM streams s WHERE s.id = r.stream_id)"
+    payload, join = ("p.bytes", " LEFT JOIN payloads p ON p.position = r.position") if payloads else ("NULL", "")
+    return (
+        f"SELECT r.position, {name}, r.offset, r.time, r.type, r.key, r.data, {payload}"
+        f" FROM records r{join} WHERE {' AND '.join(where)}"
+        f" ORDER BY {place} {'DESC' if backwards else 'ASC'} LIMIT :limit"
+    )
