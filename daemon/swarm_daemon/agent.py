@@ -1,0 +1,225 @@
+"""The daemon of one run: follow it to its end, carry its output, obey its inbox, publish its lifecycle.
+
+One loop, one thread: sleep on the FIFOs, the bell of the inbox, and whatever must not be missed; move and publish
+output; obey the inbox; act on deadlines. Everything it must remember is in the log, the journal or the kernel, so that
+`kill -9` at any moment leaves a successor all it needs.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import time
+
+from swarm_store import events, lifecycle, registry
+from swarm_store.bells import Bell
+from swarm_store.errors import LogUnusable, SwarmError
+
+from . import keeper, tree
+from .ending import Ending
+from .output import Pump
+from .process import Identity, from_data, send_group
+from .signals import name_of, number_of, signal
+from .watch import Watch
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from swarm_store.events import Event
+    from swarm_store.fold import Agent
+    from swarm_store.log import Log
+
+    from .run import Run, Spec
+
+NET_SECONDS = 60.0  # look at the inbox this often even if no bell rang: a ring is lost only with its ringer
+RETRY_SECONDS = 1.0
+CURSOR = "daemon"
+
+
+class Daemon:
+    """The loop of one run whose child is executed, or about to be reported on."""
+
+    def __init__(self, log: Log, run: Run, spec: Spec, agent: Agent) -> None:
+        self.log = log
+        self.run = run
+        self.spec = spec
+        self.agent = agent
+        self.child = from_data(agent["child"])
+        self.keeper = from_data(agent["keeper"])
+        self.bell = Bell(run.home, events.inbox_stream(run.agent_id))
+        self.pump = Pump(run, log, agent["epoch"])
+        self.ending: Ending | None = None
+        self.watch = Watch(run, self.child)
+        self.stop_signal: int | None = None  # set by a signal handler: see main
+        self.has_orphans = False  # likewise
+        self._noted = ""
+        self._look_inside = True  # the inbox may hold something from before the bell was there
+
+    # -- the loop
+
+    def follow_to_end(self) -> None:
+        """Carry output and obey until the run is over and all of it is in the log."""
+        while not self._is_over():
+            self._sleep()
+            self.pump.move()
+            self.pump.publish()
+            self._note(self.pump.trouble)
+            self._reap_orphans()
+            self._obey()
+            self._mind_deadlines()
+        self._finish()
+
+    def _sleep(self) -> None:
+        poll = select.poll()
+        ending = self.ending.files() if self.ending else []
+        for file in (*self.pump.readable(), self.bell.file, *self.watch.files(), *ending):
+            poll.register(file, select.POLLIN)
+        waits = [NET_SECONDS, self.pump.due_in(), self._deadline_in()]
+        if self.ending:
+            waits.append(self.ending.due_in())
+        if self._look_inside:
+            waits.append(RETRY_SECONDS if self._noted else 0.0)
+        seconds = min(wait for wait in waits if wait is not None)
+        ready = {file for file, _ in poll.poll(seconds * 1000)}
+        if self.bell.file in ready:
+            self.bell.clear()
+        if self.bell.file in ready or seconds == NET_SECONDS:
+            self._look_inside = True
+
+    def _reap_orphans(self) -> None:
+        """Whatever of the tree has become ours and has ended; but never the child, whose zombie is a record."""
+        if not self.has_orphans:
+            return
+        self.has_orphans = False
+        for pid in tree.children(os.getpid()):
+            if self.child is None or pid != self.child.pid:
+                try:
+                    os.waitpid(pid, os.WNOHANG)
+                except ChildProcessError:
+                    pass
+
+    def _deadline_in(self) -> float | None:
+        """Seconds until the run's timeout, by the boot's monotonic clock, which does not run while suspended."""
+        started = self.agent["monotonic"]
+        if self.spec["timeout"] is None or started is None or self.ending:
+            return None
+        left: float = started + self.spec["timeout"] - time.monotonic()
+        return max(0.0, left)
+
+    def _is_over(self) -> bool:
+        return self.watch.end() is not None and (self.ending is None or self.ending.is_done)
+
+    # -- the inbox and deadlines
+
+    def _obey(self) -> None:
+        """Do what the inbox asks. Acknowledged after it is done: asked twice rather than never."""
+        if not self._look_inside:
+            return
+        stream = events.inbox_stream(self.run.agent_id)
+        try:
+            asked = self.log.read(stream, start=self.log.cursor(CURSOR, stream), payloads=False)
+            self._look_inside = False
+            for record in asked:
+                if record.data["run"] == self.run.number:
+                    self._do(record.type, record.data)
+            if asked:
+                with self.log.transaction(durable=True) as transaction:
+                    transaction.move_cursor(CURSOR, stream, asked[-1].offset + 1)
+        except LogUnusable as error:
+            self._look_inside = True
+            self._note(error.message)
+
+    def _do(self, type: str, data: dict[str, Any]) -> None:
+        if type == events.CANCEL_REQUESTED:
+            grace = self.spec["grace"] if data["grace"] is None else data["grace"]
+            self.end("cancel", number_of(data["signal"]), grace)
+        elif type == events.SIGNAL_REQUESTED:
+            signum = number_of(data["signal"])
+            if send_group(self.child, signum):
+                self._say(events.agent_signalled(self.run.agent_id, signal=data["signal"], reason="request"))
+
+    def _mind_deadlines(self) -> None:
+        if self.stop_signal is not None and self.ending is None:
+            self.end("cancel", signal.SIGTERM, self.spec["grace"])
+        if self._deadline_in() == 0.0:
+            self.end("timeout", signal.SIGTERM, self.spec["grace"])
+        if self.ending is not None:
+            self.ending.advance()
+
+    def end(self, reason: str, signum: int, grace: float) -> None:
+        """Begin to end the tree, or hasten the end that is under way."""
+        if self.ending is not None:
+            self.ending.hasten(grace)
+            return
+        if self.watch.end() is not None:
+            return  # it has just ended by itself
+        self.ending = Ending(self.run, self.keeper, self.child, reason=reason, signum=signum, grace=grace)
+        self.ending.begin()
+        name = name_of(signum)
+        self._say(events.agent_signalled(self.run.agent_id, signal=name, reason=reason))
+
+    # -- the end
+
+    def _finish(self) -> None:
+        """Publish the rest and the end in one transaction, as often as it takes; then clear up."""
+        self.pump.move_rest()
+        while True:
+            try:
+                while self.pump.pending():
+                    self._publish_all()
+                with self.log.transaction(durable=True) as transaction:
+                    closed = events.output_closed(self.run.agent_id, self.run.number, **self.pump.ranges())
+                    transaction.append(events.agent_stream(self.run.agent_id), [closed])
+                    transaction.append(events.REGISTRY, [self._ended()])
+                break
+            except LogUnusable as error:
+                self._note(error.message)
+                time.sleep(RETRY_SECONDS)
+        self.close()
+        clear_up(self.run, self.keeper)
+
+    def _publish_all(self) -> None:
+        with self.log.transaction() as transaction:
+            reached = self.pump.append(transaction)
+        self.pump.settle(reached)
+
+    def _ended(self) -> Event:
+        end = self.watch.end()
+        assert end is not None
+        reason = self.ending.reason if self.ending else end.get("reason")
+        return events.agent_exited(
+            self.run.agent_id,
+            outcome=lifecycle.outcome(end["exit_code"], cancelled=reason == "cancel"),
+            exit_code=end["exit_code"],
+            signal=end["signal"],
+            reason=reason,
+            output=self.pump.ranges(),
+            resources=end.get("resources"),
+            left=len(tree.members(self.run.mark, self.keeper, self.child)),
+        )
+
+    def close(self) -> None:
+        """Let go of everything but the run itself."""
+        self.pump.close()
+        self.bell.close()
+        self.watch.close()
+        self.log.close()
+
+    def _say(self, event: Event) -> None:
+        try:
+            registry.publish(self.log, event)
+        except SwarmError as error:
+            self._note(error.message)
+
+    def _note(self, trouble: str) -> None:
+        """Write each new trouble once to the daemon's own log."""
+        if trouble and trouble != self._noted:
+            os.write(2, f"{time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime())} {trouble}\n".encode())
+        self._noted = trouble
+
+
+def clear_up(run: Run, held_by: Identity | None) -> None:
+    """Let the keeper go and delete the run's files: everything is in the log."""
+    keeper.release(held_by)
+    run.remove()

@@ -1,0 +1,119 @@
+"""How a run begins to have a daemon: started fresh, or adopted from a daemon that died.
+
+Every step is in the log before the next depends on it: both identities before the command is executed, the takeover
+before the successor touches anything. So whichever step is the last, the next daemon knows where to go on.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+from swarm_store import events, lifecycle, registry
+from swarm_store.errors import CannotStart, NotPossible
+from swarm_store.log import Log
+
+from . import child, keeper, tree
+from .agent import Daemon, clear_up
+from .process import Identity, from_data, identify, is_alive
+from .run import Run, read_record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from swarm_store.fold import Agent
+    from swarm_store.home import Home
+
+    from .run import Spec
+
+LOCK_TIMEOUT = 10.0  # seconds for the lifecycle's first events; somebody waits for the outcome
+RUNNING_LOCK_TIMEOUT = 2.0  # and once it runs: shorter, because the child's output waits meanwhile
+
+
+def start(home: Home, agent_id: str, number: int) -> Daemon:
+    """Start the run: identities into the log first, then the command. Raises CannotStart where it refuses.
+
+    Forks first of all: this process becomes the run's keeper, and its daemon returns from here.
+    """
+    run = Run(home, agent_id, number)
+    held_by = keeper.split(run)
+    if not run.acquire():
+        raise NotPossible(f"run {run.mark} has a daemon already")
+    spec = run.spec()
+    held = child.fork(run, spec)
+    try:
+        log = Log(home, lock_timeout=LOCK_TIMEOUT)
+        who = {"daemon": _myself(), "keeper": held_by.as_data(), "child": held.identity.as_data()}
+        registry.publish(log, events.agent_starting(agent_id, **who))
+    except BaseException:
+        held.give_up()
+        keeper.release(held_by)
+        raise
+    held.let_go()
+    refused = read_record(run.refused)
+    if refused is not None:
+        raise _refuse(log, run, spec, refused, held_by)
+    registry.publish(log, events.agent_started(agent_id, monotonic=time.monotonic()))
+    return _daemon(log, run, spec)
+
+
+def adopt(home: Home, agent_id: str) -> Daemon | None:
+    """Take over a run whose daemon is dead, as its successor; None where it was over and only had to be cleared up.
+
+    Raises NotPossible where the run has a living daemon, or never had one.
+    """
+    log = Log(home, lock_timeout=LOCK_TIMEOUT)
+    agent = registry.resolve(log, agent_id)
+    run = Run(home, agent["id"], agent["run"])
+    if not os.path.isdir(run.path) or agent["state"] == lifecycle.SPAWNED:
+        raise NotPossible(f"agent {agent['id']} is {agent['state']} and has no run to adopt")
+    if not run.acquire():
+        raise NotPossible(f"agent {agent['id']} has a daemon", "only a run whose daemon is dead can be adopted")
+    agent = registry.resolve(log, agent["id"])  # its last daemon may have ended it in between
+    if agent["state"] in lifecycle.TERMINAL:
+        log.close()
+        clear_up(run, from_data(agent["keeper"]))
+        return None
+    return _take_over(log, run, agent)
+
+
+def _take_over(log: Log, run: Run, agent: Agent) -> Daemon | None:
+    registry.publish(log, events.agent_adopted(run.agent_id, daemon=_myself(), epoch=agent["epoch"] + 1))
+    spec = run.spec()
+    if agent["state"] == lifecycle.STARTING:
+        at_gate = from_data(agent["child"])
+        while is_alive(at_gate) and tree.is_daemon(at_gate):  # it has seen the gate close, and ends
+            time.sleep(0.01)
+        refused = read_record(run.refused)
+        if refused is not None:
+            _refuse(log, run, spec, refused, from_data(agent["keeper"]))
+            return None
+        registry.publish(log, events.agent_started(run.agent_id, monotonic=time.monotonic()))
+    return _daemon(log, run, spec)
+
+
+def _daemon(log: Log, run: Run, spec: Spec) -> Daemon:
+    agent = registry.get(log, run.agent_id)
+    assert agent is not None
+    log.lock_timeout = RUNNING_LOCK_TIMEOUT
+    return Daemon(log, run, spec, agent)
+
+
+def _refuse(log: Log, run: Run, spec: Spec, refused: dict[str, Any], held_by: Identity | None) -> CannotStart:
+    """Record that the command was not executed, and say why."""
+    command = spec["command"][0]
+    why = f"cannot {refused['step']} {command!r}: {refused['error']}"
+    registry.publish(
+        log,
+        events.agent_exited(run.agent_id, outcome="failed", exit_code=refused["exit_code"], signal=None, reason=why),
+    )
+    log.close()
+    clear_up(run, held_by)
+    return CannotStart(why, "check the command, its permissions and its directory", refused["exit_code"])
+
+
+def _myself() -> dict[str, Any]:
+    me = identify(os.getpid())
+    assert me is not None
+    return me.as_data()

@@ -1,0 +1,149 @@
+"""How a run's daemon is launched: detached from whoever launches it, with a handshake that tells the outcome.
+
+The daemon's interpreter sees nothing of the user's: a clean environment, no site packages, no current directory on its
+path (-P, -S, -s). The user's environment, PYTHON* and all, goes to the child through the spec.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import shutil
+import sys
+
+import swarm_store
+from swarm_store.codec import decode
+from swarm_store.errors import CannotStart, WrongUsage
+
+from .child import NOT_EXECUTABLE, NOT_FOUND
+from .run import Run
+from .signals import signal
+from .tree import DAEMON_MARK, MARK
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from swarm_store.home import Home
+
+    from .run import Spec
+
+HANDSHAKE_SECONDS = 60.0  # a machine that starts hundreds at once may need many of them
+DEFAULT_GRACE = 10.0
+_KEPT = ("PATH", "LANG", "LC_ALL", "TZ", "HOME", "XDG_RUNTIME_DIR", "LD_LIBRARY_PATH")
+
+
+def make_spec(
+    command: list[str],
+    *,
+    cwd: str,
+    env: dict[str, str],
+    umask: int,
+    stdin: str | None = None,
+    timeout: float | None = None,
+    grace: float | None = None,
+) -> Spec:
+    """What a run is started from; times in seconds. Raises CannotStart or WrongUsage for what cannot be started."""
+    if not os.path.isdir(cwd):
+        raise WrongUsage(f"there is no directory {cwd}", "name another with --cwd")
+    if stdin is not None and not os.access(stdin, os.R_OK):
+        raise WrongUsage(f"cannot read {stdin}", "name another file with --stdin")
+    check_command(command[0], cwd, env)
+    return {
+        "command": command,
+        "cwd": cwd,
+        "env": env,
+        "umask": umask,
+        "stdin": stdin,
+        "timeout": timeout,
+        "grace": DEFAULT_GRACE if grace is None else grace,
+    }
+
+
+def check_command(name: str, cwd: str, env: dict[str, str]) -> None:
+    """Raises CannotStart where `name` is plainly not there (127) or not executable (126), as a shell would."""
+    if "/" in name:
+        path = os.path.join(cwd, name)
+        found = path if os.path.exists(path) else None
+        usable = os.path.isfile(path) and os.access(path, os.X_OK)
+    else:
+        search = env.get("PATH", os.defpath)
+        usable = shutil.which(name, path=search) is not None
+        found = name if usable else shutil.which(name, mode=os.F_OK, path=search)
+    if found is None:
+        raise CannotStart(f"command not found: {name}", "give its path, or look at PATH", NOT_FOUND)
+    if not usable:
+        raise CannotStart(f"not executable: {found}", f"chmod +x {found}, or name its interpreter", NOT_EXECUTABLE)
+
+
+class Launch:
+    """A daemon on its way: `wait` for the outcome, here or after others have been launched beside it."""
+
+    def __init__(self, home: Home, agent_id: str, number: int, spec: Spec) -> None:
+        """Write the run's files and start its daemon. Raises CannotStart where either is impossible."""
+        self.agent_id = agent_id
+        self._run = Run(home, agent_id, number)
+        spec = {**spec, "env": {**spec["env"], MARK: self._run.mark}}
+        try:
+            self._run.prepare(spec)
+            self.file = self._spawn(home)
+        except OSError as error:
+            raise CannotStart(f"cannot start a daemon: {error.strerror}", "look at disk space and limits") from error
+
+    def _spawn(self, home: Home) -> int:
+        told, tell = os.pipe()
+        try:
+            os.posix_spawn(
+                sys.executable,
+                [sys.executable, "-P", "-S", "-s", _program(), self.agent_id, str(self._run.number)],
+                daemon_environment(home, self._run.mark),
+                file_actions=[
+                    (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDWR, 0),
+                    (os.POSIX_SPAWN_DUP2, 0, 1),
+                    (os.POSIX_SPAWN_OPEN, 2, self._run.notes, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600),
+                    (os.POSIX_SPAWN_DUP2, tell, 3),
+                ],
+                setsid=True,
+                setsigmask=[],
+                setsigdef=[signal.SIGPIPE, signal.SIGXFSZ],
+            )
+        except BaseException:
+            os.close(told)
+            raise
+        finally:
+            os.close(tell)
+        return told
+
+    def wait(self, timeout: float = HANDSHAKE_SECONDS) -> dict[str, Any]:
+        """The identities of daemon and child, once the command is executed. CannotStart gives the reason if not."""
+        try:
+            poll = select.poll()
+            poll.register(self.file, select.POLLIN)
+            raw = b""
+            while not raw.endswith(b"}"):
+                if not poll.poll(timeout * 1000):
+                    raise CannotStart(f"the daemon did not answer in {timeout:g} s", self._where())
+                got = os.read(self.file, 65536)
+                if not got:
+                    raise CannotStart("the daemon died before it answered", self._where())
+                raw += got
+        finally:
+            os.close(self.file)
+        outcome: dict[str, Any] = decode(raw.decode("ascii"))
+        if "error" in outcome:
+            raise CannotStart(outcome["error"], outcome["hint"], outcome["exit_code"])
+        return outcome
+
+    def _where(self) -> str:
+        return f"its last words may be in {self._run.notes}"
+
+
+def _program() -> str:
+    return os.path.join(os.path.dirname(os.path.abspath(__file__)), "__main__.py")
+
+
+def daemon_environment(home: Home, mark: str) -> dict[str, str]:
+    """The environment of a daemon: where our packages are, and nothing that could reach its interpreter."""
+    roots = {os.path.dirname(os.path.dirname(os.path.abspath(path))) for path in (__file__, swarm_store.__file__)}
+    kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
+    return {**kept, "SWARM_HOME": home.path, DAEMON_MARK: mark, "PYTHONPATH": os.pathsep.join(sorted(roots))}

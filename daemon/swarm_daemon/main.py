@@ -1,0 +1,83 @@
+"""The daemon as a process: its arguments, its handshake with whoever launched it, its signals."""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+
+from swarm_store.codec import encode
+from swarm_store.errors import SwarmError
+from swarm_store.home import locate
+
+from .begin import adopt, start
+from .signals import signal
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from .agent import Daemon
+
+HANDSHAKE = 3  # the file descriptor that launch reads the outcome of a start from
+
+
+def main() -> None:
+    """`swarm_daemon AGENT RUN` with a handshake on descriptor 3, or `--adopt AGENT`; home by SWARM_HOME."""
+    arguments = sys.argv[1:]
+    gc.disable()  # until all is set up: nothing of it is garbage
+    try:
+        if len(arguments) == 2 and arguments[0] == "--adopt":
+            daemon = adopt(locate(), arguments[1])
+        elif len(arguments) == 2:
+            daemon = _start_by_handshake(arguments[0], int(arguments[1]))
+        else:
+            raise SystemExit("usage: python -m swarm_daemon AGENT RUN | --adopt AGENT")
+    except SwarmError as error:
+        os.write(2, f"swarm_daemon: {error.message}\n".encode())
+        raise SystemExit(error.exit_code) from error
+    if daemon is None:
+        return
+    _heed_signals(daemon)
+    gc.freeze()
+    gc.enable()
+    daemon.follow_to_end()
+
+
+def _start_by_handshake(agent_id: str, number: int) -> Daemon:
+    os.set_inheritable(HANDSHAKE, False)
+    os.closerange(HANDSHAKE + 1, 1024)  # whatever else was inherited is not the agent's business
+    try:
+        daemon = start(locate(), agent_id, number)
+    except SwarmError as error:
+        _answer({"error": error.message, "hint": error.hint, "exit_code": error.exit_code})
+        raise
+    except Exception as error:
+        _answer({"error": f"the daemon could not start: {error!r}", "hint": "", "exit_code": 125})
+        raise
+    _answer({"daemon": daemon.agent["daemon"], "child": daemon.agent["child"]})
+    return daemon
+
+
+def _answer(outcome: dict[str, Any]) -> None:
+    try:
+        os.write(HANDSHAKE, encode(outcome).encode("ascii"))
+        os.close(HANDSHAKE)
+    except OSError:
+        pass  # whoever launched us is gone; the log knows
+
+
+def _heed_signals(daemon: Daemon) -> None:
+    """TERM asks for the agent's end; what a terminal sends is not for a detached process."""
+
+    def heed(signum: int, frame: object) -> None:
+        if signum == signal.SIGTERM:
+            daemon.stop_signal = signum
+        else:
+            daemon.has_orphans = True
+
+    signal.signal(signal.SIGTERM, heed)
+    signal.signal(signal.SIGCHLD, heed)  # orphans of the tree become the daemon's: it wakes up and reaps them
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    signal.set_wakeup_fd(daemon.bell.file, warn_on_full_buffer=False)

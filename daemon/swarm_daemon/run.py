@@ -1,0 +1,137 @@
+"""The files of one run, in `agents/<id>/run-<n>/`, and the spec that it is started from.
+
+lock            held by the run's daemon as long as it lives: two daemons cannot be
+stdout stderr   the FIFOs that the child writes into
+hold            the FIFO that the keeper sleeps on
+stdout.<byte>   journals: what has left the FIFOs and may not be in the log yet
+refused         why the child was not executed, written by itself
+exit            how the child ended, written by the first daemon that saw it
+daemon.log      what the daemon had to say
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+
+from swarm_store.codec import decode, encode
+from swarm_store.errors import SwarmError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from swarm_store.home import Home
+
+    # command, cwd, env, umask, stdin, timeout, grace: see launch.make_spec
+    Spec = dict[str, Any]
+
+
+class Run:
+    """One run's directory and paths."""
+
+    __slots__ = ("_lock", "agent_id", "exit", "home", "notes", "number", "path", "refused")
+
+    def __init__(self, home: Home, agent_id: str, number: int) -> None:
+        self.home = home
+        self.agent_id = agent_id
+        self.number = number
+        self.path = os.path.join(home.agent(agent_id), f"run-{number}")
+        self.exit = os.path.join(self.path, "exit")
+        self.refused = os.path.join(self.path, "refused")
+        self.notes = os.path.join(self.path, "daemon.log")
+        self._lock = -1
+
+    @property
+    def mark(self) -> str:
+        """What the run's processes carry in their environment."""
+        return f"{self.agent_id}.{self.number}"
+
+    @property
+    def spec_path(self) -> str:
+        return os.path.join(self.home.agent(self.agent_id), "spec.json")
+
+    def prepare(self, spec: Spec) -> None:
+        """Make the directory and write the spec, which holds the environment: for the owner alone."""
+        os.makedirs(self.path, mode=0o700, exist_ok=True)
+        write_aside(self.spec_path, spec)
+
+    def spec(self) -> Spec:
+        found = read_record(self.spec_path)
+        if found is None:
+            raise SwarmError(f"agent {self.agent_id} has no spec in {self.spec_path}", "spawn it anew")
+        return found
+
+    def fifo(self, name: str) -> str:
+        """The path of a FIFO: stdout, stderr or hold."""
+        return os.path.join(self.path, name)
+
+    def make_fifos(self) -> None:
+        for name in ("stdout", "stderr", "hold"):
+            try:
+                os.mkfifo(self.fifo(name), 0o600)
+            except FileExistsError:
+                pass
+
+    def acquire(self) -> bool:
+        """Become the run's daemon, for as long as this process lives; False where another is."""
+        file = os.open(os.path.join(self.path, "lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(file)
+            return False
+        self._lock = file
+        return True
+
+    def release(self) -> None:
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
+
+    def has_daemon(self) -> bool:
+        """Whether a daemon holds the run. Needs no PID, so no reused PID can fool it."""
+        try:
+            file = os.open(os.path.join(self.path, "lock"), os.O_RDWR | os.O_CLOEXEC)
+        except OSError:
+            return False
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(file)
+        return False
+
+    def remove(self) -> None:
+        """Delete the run's directory, when all of it is in the log."""
+        for name in os.listdir(self.path):
+            os.unlink(os.path.join(self.path, name))
+        os.rmdir(self.path)
+        self.release()
+
+
+def write_aside(path: str, record: dict[str, Any]) -> None:
+    """Write a JSON record so that a reader sees all of it or none."""
+    aside = f"{path}.{os.getpid()}"
+    file = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    try:
+        raw = encode(record).encode("ascii")
+        while raw:
+            raw = raw[os.write(file, raw) :]
+    except OSError:
+        os.unlink(aside)
+        raise
+    finally:
+        os.close(file)
+    os.rename(aside, path)
+
+
+def read_record(path: str) -> dict[str, Any] | None:
+    """A record that was written aside; None where there is none."""
+    try:
+        with open(path, encoding="ascii") as file:
+            record: dict[str, Any] = decode(file.read())
+    except FileNotFoundError:
+        return None
+    return record

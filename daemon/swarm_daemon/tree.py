@@ -1,0 +1,88 @@
+"""All processes of a run: what descends from its keeper and its daemon, wherever it has run to.
+
+Both are subreapers: a descendant that loses its parent, by setsid and a double fork say, becomes the child of one of
+them. Where the keeper is gone, processes are also found by the run's mark in their environment. An agent's tree ends
+where another agent's begins: agents that an agent has spawned are their own.
+"""
+
+from __future__ import annotations
+
+import os
+
+from .process import Identity, identify, is_alive
+
+MARK = "SWARM_RUN"  # in every child's environment: <agent id>.<run>
+DAEMON_MARK = "SWARM_DAEMON"  # in every daemon's and keeper's: of which run it is
+
+
+def members(mark: str, keeper: Identity | None, child: Identity | None) -> list[Identity]:
+    """The living processes of the run `mark`, without its keeper and daemons."""
+    if keeper is not None and is_alive(keeper):
+        found = _descendants(keeper.pid, mark)
+    else:
+        found = [*_descendants(os.getpid(), mark), *_marked(mark)]
+        if child is not None and is_alive(child):
+            found += [child, *_descendants(child.pid, mark)]
+    return [one for one in dict.fromkeys(found) if is_alive(one)]
+
+
+def is_daemon(who: Identity | None) -> bool:
+    """Whether the process is a daemon, a keeper, or a child that has not been executed yet."""
+    return who is not None and DAEMON_MARK in _environment(who.pid)
+
+
+def _descendants(pid: int, mark: str) -> list[Identity]:
+    found: list[Identity] = []
+    for child in children(pid):
+        environment = _environment(child)
+        if environment.get(DAEMON_MARK, mark) != mark or environment.get(MARK, mark) != mark:
+            continue  # another run's; what cannot be read is a descendant of ours, so it is ours
+        who = identify(child)
+        if who is not None:
+            found += [] if DAEMON_MARK in environment else [who]
+            found += _descendants(child, mark)
+    return found
+
+
+def children(pid: int) -> list[int]:
+    """The PIDs of the children of `pid`, zombies too."""
+    found: list[int] = []
+    try:
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            with open(f"/proc/{pid}/task/{thread}/children", encoding="ascii") as file:
+                found += [int(word) for word in file.read().split()]
+    except FileNotFoundError:
+        return found if os.path.exists("/proc/self/task/self/children") else _children_by_psutil(pid)
+    except OSError:
+        pass
+    return found
+
+
+def _children_by_psutil(pid: int) -> list[int]:
+    """For kernels without CONFIG_PROC_CHILDREN."""
+    import psutil
+
+    try:
+        return [child.pid for child in psutil.Process(pid).children()]
+    except psutil.Error:
+        return []
+
+
+def _environment(pid: int) -> dict[str, str]:
+    try:
+        with open(f"/proc/{pid}/environ", "rb") as file:
+            pairs = file.read().decode("utf-8", "surrogateescape").split("\0")
+    except OSError:
+        return {}
+    return {name: value for name, _, value in (pair.partition("=") for pair in pairs)}
+
+
+def _marked(mark: str) -> list[Identity]:
+    found: list[Identity] = []
+    for name in os.listdir("/proc"):
+        if name.isdigit() and int(name) != os.getpid():
+            environment = _environment(int(name))
+            if environment.get(MARK) == mark and DAEMON_MARK not in environment:
+                who = identify(int(name))
+                found += [who] if who else []
+    return found
