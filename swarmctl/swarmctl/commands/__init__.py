@@ -1,0 +1,1 @@
+"""One verb a file: parse, one call, render."""

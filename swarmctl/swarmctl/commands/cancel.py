@@ -1,0 +1,89 @@
+"""`swarmctl cancel`: end agents with all their processes."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from swarm_daemon import control
+from swarm_store import registry
+from swarm_store.errors import NotPossible, SwarmError, WrongUsage
+from swarm_store.fold import Agent
+from swarm_store.log import Log
+
+from .. import home, values
+from ..progress import progress
+from .options import HELP, OptionalAgents, new_verb
+from .signal_agent import check_signal
+from .waiting import ends
+
+verb = new_verb()
+MARGIN = 30.0  # seconds beyond the grace period in which a daemon must have ended a killed tree
+
+
+@verb.command(context_settings=HELP)
+def cancel(
+    agent: OptionalAgents = None,
+    label: Annotated[list[str] | None, typer.Option(metavar="K[=V]", help="All with this label.")] = None,
+    all: Annotated[bool, typer.Option("--all", help="All that live.")] = False,
+    grace: Annotated[
+        str | None,
+        typer.Option(metavar="D", help="How long between the signal and KILL; by default the agent's own."),
+    ] = None,
+    signal: Annotated[str, typer.Option(metavar="S", help="The signal that asks it to end.")] = "TERM",
+    no_wait: Annotated[bool, typer.Option("--no-wait", help="Return when it has been asked.")] = False,
+) -> None:
+    """End agents: a signal to all their processes, a grace period, KILL. Returns when they have ended.
+
+    \b
+    Examples:
+      swarmctl cancel build
+      swarmctl cancel --label team=web --grace 30s
+      swarmctl cancel --all --no-wait
+    """
+    check_signal(signal)
+    seconds = values.duration(grace) if grace else None
+    with home.writing() as log:
+        agents = _chosen(log, agent or [], label or [], all)
+        for one in agents:
+            _ask(log, one, signal, seconds, named=bool(agent))
+        if no_wait:
+            return
+        for one in agents:
+            control.end_without_daemon(log, one)
+        _wait(log, agents, seconds)
+
+
+def _chosen(log: Log, words: list[str], labels: list[str], all: bool) -> list[Agent]:
+    if not words and not labels and not all:
+        raise WrongUsage("no agent is named", "name one, or use --label or --all")
+    named = home.resolve_all(log, words)
+    ended = [agent["id"] for agent in named if agent["ended_at"]]
+    if ended:
+        raise NotPossible(f"already ended: {', '.join(ended)}", "nothing was cancelled")
+    if not labels and not all:
+        return named
+    also = [agent for agent in registry.agents(log) if all or values.has_labels(agent["labels"], labels)]
+    return list({agent["id"]: agent for agent in [*named, *also]}.values())
+
+
+def _ask(log: Log, agent: Agent, signal: str, grace: float | None, *, named: bool) -> None:
+    try:
+        control.ask_cancel(log, agent, signal=signal, grace=grace)
+    except NotPossible:
+        if named:
+            raise
+
+
+def _wait(log: Log, agents: list[Agent], grace: float | None) -> None:
+    longest = max((grace if grace is not None else agent["grace"] or 0 for agent in agents), default=0.0)
+    left = {agent["id"] for agent in agents}
+    with progress("cancelling", len(agents)) as advance:
+        for one in ends(log, agents, longest + MARGIN):
+            left.discard(one["id"])
+            advance()
+    if left:
+        print(f"swarmctl: {len(agents) - len(left)} of {len(agents)} have ended", file=sys.stderr)
+        raise SwarmError(f"still not ended: {', '.join(sorted(left))}", "swarmctl show says which daemon has it")

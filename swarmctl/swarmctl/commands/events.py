@@ -1,0 +1,74 @@
+"""`swarmctl events`: the log itself, what happened to whom and when."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated
+
+import typer
+
+from swarm_store import events as vocabulary
+from swarm_store import registry
+from swarm_store.events import Record
+from swarm_store.follow import PAGE, follow_all
+from swarm_store.log import Log
+from swarm_store.opening import NoLog
+
+from .. import home
+from ..home import complete_agent
+from ..streams import Json, event_as_data, event_as_text
+from .options import HELP, FollowOption, JsonOption, new_verb
+
+verb = new_verb()
+
+
+@verb.command(context_settings=HELP)
+def events(
+    agent: Annotated[
+        str | None,
+        typer.Argument(metavar="[AGENT]", help="Only this agent's.", autocompletion=complete_agent),
+    ] = None,
+    follow: FollowOption = False,
+    after: Annotated[int, typer.Option(metavar="POSITION", min=0, help="Only what comes after this position.")] = 0,
+    type: Annotated[list[str] | None, typer.Option(metavar="T", help="Only this type; may be repeated.")] = None,
+    json: JsonOption = False,
+) -> None:
+    """Show the event log; output only where its type is asked for.
+
+    \b
+    Examples:
+      swarmctl events build
+      swarmctl events -f --type agent:exited --json
+      swarmctl events --after 1200 --type stdout:written
+    """
+    try:
+        log = home.writing() if follow else home.reading()
+    except NoLog:
+        if json:
+            print("[]")
+        return
+    with log:
+        key = registry.resolve(log, agent)["id"] if agent else None
+        writer = Json("no" if not json else "lines" if follow else "array")
+        for page in _pages(log, follow, after + 1, type or [], key):
+            for record in page:
+                _print(record, writer)
+        writer.end()
+
+
+def _pages(log: Log, follow: bool, start: int, types: list[str], key: str | None) -> Iterator[list[Record]]:
+    lifecycle = not set(types) & set(vocabulary.OUTPUT_TYPES.values())
+    chosen = None if not lifecycle else key
+    if follow:
+        yield from follow_all(log, start, types=types, key=chosen, lifecycle=lifecycle)
+        return
+    while page := log.read(start=start, types=types, key=chosen, lifecycle=lifecycle, limit=PAGE):
+        yield page
+        start = page[-1].position + 1
+
+
+def _print(record: Record, writer: Json) -> None:
+    if writer.form == "no":
+        print(event_as_text(record), flush=True)
+    else:
+        writer.item(event_as_data(record))

@@ -1,0 +1,32 @@
+"""Arguments and options that several verbs share."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from ..home import complete_agent
+
+AgentArgument = Annotated[
+    str,
+    typer.Argument(metavar="AGENT", help="An id, the start of one, or a name.", autocompletion=complete_agent),
+]
+AgentsArgument = Annotated[
+    list[str],
+    typer.Argument(metavar="AGENT...", help="Ids, starts of ids, or names.", autocompletion=complete_agent),
+]
+OptionalAgents = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[AGENT]...", help="Ids, starts of ids, or names.", autocompletion=complete_agent),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document, for programs.")]
+FollowOption = Annotated[bool, typer.Option("-f", "--follow", help="Go on as more comes, until nothing more can.")]
+
+
+def new_verb() -> typer.Typer:
+    """A Typer app of one verb, whose help keeps its examples as they are written."""
+    return typer.Typer(rich_markup_mode=None, add_completion=False, pretty_exceptions_enable=False)
+
+
+HELP = {"help_option_names": ["-h", "--help"]}

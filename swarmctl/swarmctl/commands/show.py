@@ -1,0 +1,65 @@
+"""`swarmctl show`: all that is known of one agent."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from swarm_store import registry
+from swarm_store.fold import Agent
+from swarm_store.log import Log
+
+from .. import home, render
+from .list_agents import position_of
+from .options import HELP, AgentArgument, JsonOption, new_verb
+
+verb = new_verb()
+
+
+@verb.command(context_settings=HELP)
+def show(
+    agent: AgentArgument,
+    at: Annotated[
+        str | None,
+        typer.Option(metavar="POSITION|TIME", help="As it was then: a position in the log, or a time."),
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """Show one agent.
+
+    \b
+    Examples:
+      swarmctl show build
+      swarmctl show 7f3k --json | jq .exit_code
+    """
+    with home.reading() as log:
+        found = _find(log, agent, at)
+    if json:
+        print(render.as_json(found))
+        return
+    for key, value in found.items():
+        print(f"{key:<11} {_text(key, value, found)}")
+
+
+def _find(log: Log, word: str, at: str | None) -> Agent:
+    if at is None:
+        return registry.resolve(log, word)
+    agents = registry.agents_at(log, position_of(log, at))
+    alike = [agent for agent in agents.values() if word in (agent["id"], agent["name"])]
+    alike = alike or [agent for agent in agents.values() if agent["id"].startswith(word)]
+    if not alike:
+        raise registry.no_such(word)
+    return alike[-1]
+
+
+def _text(key: str, value: Any, agent: Agent) -> str:
+    if value is None or value == {}:
+        return "-"
+    if key == "command":
+        return render.command_line(agent)
+    if key in ("daemon", "keeper", "child"):
+        return f"pid {value['pid']}, started at tick {value['start']} of boot {value['boot']}"
+    if isinstance(value, dict):
+        return render.printable(", ".join(f"{name} {inner}" for name, inner in value.items()))
+    return render.printable(str(value))

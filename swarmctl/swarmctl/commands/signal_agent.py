@@ -1,0 +1,43 @@
+"""`swarmctl signal`: a signal for an agent, and nothing more."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from swarm_daemon import control
+from swarm_daemon.signals import number_of
+from swarm_store.errors import WrongUsage
+
+from .. import home
+from .options import HELP, AgentArgument, new_verb
+
+verb = new_verb()
+
+
+def check_signal(name: str) -> str:
+    """The same signal. Raises WrongUsage where there is none of that name."""
+    try:
+        number_of(name)
+    except ValueError:
+        raise WrongUsage(f"no such signal: {name!r}", "write TERM, SIGTERM or 15") from None
+    return name
+
+
+@verb.command(context_settings=HELP)
+def signal_agent(
+    agent: AgentArgument,
+    signal: Annotated[str, typer.Argument(metavar="SIGNAL", help="TERM, SIGTERM or 15.")],
+) -> None:
+    """Send a signal to an agent's process group.
+
+    \b
+    Examples:
+      swarmctl signal build USR1
+      swarmctl signal build STOP
+    """
+    check_signal(signal)
+    with home.writing() as log:
+        (found,) = home.resolve_all(log, [agent])
+        control.ask_signal(log, found, signal)

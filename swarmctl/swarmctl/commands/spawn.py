@@ -1,0 +1,161 @@
+"""`swarmctl spawn`: start agents, each as a detached daemon."""
+
+from __future__ import annotations
+
+import json as json_text
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from swarm_daemon import control
+from swarm_store import events, registry
+from swarm_store.errors import CannotStart, SwarmError, WrongUsage
+from swarm_store.log import Log
+
+from .. import home, values
+from ..progress import progress
+from ..streams import Printer
+from .logs import follow_output
+from .options import HELP, JsonOption, new_verb
+from .waiting import FAILED_OURSELVES, ends, status
+
+verb = new_verb()
+
+
+@verb.command(context_settings={**HELP, "ignore_unknown_options": True, "allow_interspersed_args": False})
+def spawn(
+    command: Annotated[list[str] | None, typer.Argument(metavar="-- COMMAND...", help="What to run.")] = None,
+    name: Annotated[str | None, typer.Option(metavar="N", help="A name; no two living agents share one.")] = None,
+    label: Annotated[list[str] | None, typer.Option(metavar="K=V", help="A label; may be repeated.")] = None,
+    cwd: Annotated[str | None, typer.Option(metavar="DIR", help="Run there; by default, here.")] = None,
+    env: Annotated[list[str] | None, typer.Option(metavar="K=V", help="A variable; may be repeated.")] = None,
+    stdin: Annotated[str | None, typer.Option(metavar="FILE", help="Its standard input; - keeps ours.")] = None,
+    restart: Annotated[str, typer.Option(metavar="no|on-failure|always", help="For the supervisor.")] = "no",
+    timeout: Annotated[str | None, typer.Option(metavar="D", help="End it after this long.")] = None,
+    grace: Annotated[str | None, typer.Option(metavar="D", help="Between TERM and KILL; 10s if not said.")] = None,
+    from_file: Annotated[
+        str | None,
+        typer.Option("--from", metavar="FILE", help="Many agents: one JSON object a line, - for stdin."),
+    ] = None,
+    follow: Annotated[bool, typer.Option("--follow", help="Show its output, and exit as it does.")] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait for its end, and exit as it does.")] = False,
+    json: JsonOption = False,
+) -> int:
+    """Spawn an agent and print its id, once its command is executed.
+
+    Where it cannot be: status 127 if the command is not found, 126 if it is not executable, and nothing is spawned.
+    A line for --from has the same options: {"command": ["make"], "name": "build", "labels": {"team": "web"},
+    "cwd": "/src", "env": {"CI": "1"}, "stdin": "in.txt", "restart": "no", "timeout": "1h", "grace": "10s"}
+
+    \b
+    Examples:
+      swarmctl spawn --name build -- make -j4
+      swarmctl spawn --label team=web --timeout 1h -- claude -p "fix the tests"
+      id=$(swarmctl spawn -- sh -c 'sleep 5; exit 3'); swarmctl wait $id
+      swarmctl spawn --from jobs.jsonl
+    """
+    if follow and (wait or json):
+        raise WrongUsage("--follow excludes --wait and --json", "leave one out")
+    if from_file is not None:
+        one_only = (command, name, label, cwd, env, stdin, timeout, grace, follow)
+        if any(one_only):
+            raise WrongUsage("--from takes its options from the file's lines", "leave the others out")
+        from ..jobs import read_jobs  # pydantic: only this form of spawn pays for it
+
+        wishes = read_jobs(from_file)
+    else:
+        if not command:
+            raise WrongUsage("no command to run", "swarmctl spawn -- COMMAND...")
+        given = {"name": name, "labels": label or [], "cwd": cwd, "env": env or [], "stdin": stdin}
+        wishes = [_wish(command, restart=restart, timeout=timeout, grace=grace, **given)]
+    with home.writing() as log:
+        outcomes = _spawn(log, wishes, quiet=follow, as_json=json)
+        if follow and not _failures(outcomes):
+            return _follow(log, next(iter(outcomes)))
+        if wait:
+            return _wait(log, outcomes)
+        return _failures(outcomes)
+
+
+def _wish(command: list[str], **given: Any) -> dict[str, Any]:
+    """The options of one agent, checked; times in seconds."""
+    if given["restart"] not in control.RESTART_POLICIES:
+        raise WrongUsage(f"no such restart policy: {given['restart']!r}", "it is no, on-failure or always")
+    return {
+        "command": command,
+        "name": values.name(given["name"]),
+        "labels": values.labels(given["labels"]),
+        "cwd": given["cwd"],
+        "env": values.environment(given["env"]),
+        "stdin": given["stdin"],
+        "restart": given["restart"],
+        "timeout": values.duration(given["timeout"]) if given["timeout"] else None,
+        "grace": values.duration(given["grace"]) if given["grace"] else None,
+    }
+
+
+def _spawn(
+    log: Log, wishes: list[dict[str, Any]], *, quiet: bool, as_json: bool
+) -> dict[str, dict[str, Any] | CannotStart]:
+    """Spawn all, print their ids in order, and on stderr why any could not start; the outcome of each."""
+    requests = [_request(log, wish) for wish in wishes]
+    outcomes: dict[str, dict[str, Any] | CannotStart] = {request.agent_id: {} for request in requests}
+    with progress("spawning", len(requests)) as advance:
+        for agent_id, outcome in control.spawn(log, requests):
+            outcomes[agent_id] = outcome
+            advance()
+    started = [{"id": one, **outcome} for one, outcome in outcomes.items() if isinstance(outcome, dict)]
+    if as_json:
+        print(json_text.dumps(started if len(requests) > 1 else next(iter(started), None)), flush=True)
+    else:
+        for one in started:
+            print(one["id"], file=sys.stderr if quiet else sys.stdout, flush=True)
+    for agent_id, outcome in outcomes.items():
+        if isinstance(outcome, CannotStart):
+            if len(requests) == 1:
+                raise outcome
+            print(f"swarmctl: agent {agent_id}: {outcome.message}; {outcome.hint}", file=sys.stderr)
+    return outcomes
+
+
+def _request(log: Log, wish: dict[str, Any]) -> control.Request:
+    """The request of a wish; what is wrong with a line of a file is said with its number."""
+    given = dict(wish)
+    line = given.pop("line", None)
+    try:
+        return control.request(log.home, given.pop("command"), **given)
+    except SwarmError as error:
+        if line is not None:
+            raise WrongUsage(f"{line}: {error.message}", f"{error.hint}; nothing was spawned") from error
+        raise
+
+
+def _failures(outcomes: dict[str, dict[str, Any] | CannotStart]) -> int:
+    return int(any(isinstance(outcome, CannotStart) for outcome in outcomes.values()))
+
+
+def _wait(log: Log, outcomes: dict[str, dict[str, Any] | CannotStart]) -> int:
+    """Wait for all, and give the status of the first, in the order spawned, that is not 0."""
+    agents = [agent for one in outcomes if (agent := registry.get(log, one))]
+    ended = {}
+    with progress("running", len(agents)) as advance:
+        for one in ends(log, agents, None):
+            ended[one["id"]] = status(one)
+            advance()
+    return next((code for one in outcomes if (code := ended.get(one, FAILED_OURSELVES))), 0)
+
+
+def _follow(log: Log, agent_id: str) -> int:
+    """Show the agent's output until it ends; leaving does not end it."""
+    agent = registry.get(log, agent_id)
+    assert agent is not None
+    stream = events.agent_stream(agent_id)
+    printer = Printer({stream: agent_id}, prefix=False, times=False, json="no", cut=False)
+    try:
+        follow_output(log, printer, [agent], {stream: 0}, list(events.OUTPUT_TYPES.values()))
+    except KeyboardInterrupt:
+        print(f"swarmctl: agent {agent_id} goes on; swarmctl logs -f {agent_id}", file=sys.stderr)
+        raise
+    ended = registry.get(log, agent_id)
+    return status(ended) if ended else FAILED_OURSELVES

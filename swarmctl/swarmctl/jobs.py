@@ -1,0 +1,75 @@
+"""Job files for `spawn --from`: a JSON object a line, validated whole before anything is spawned."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from swarm_store.errors import SwarmError, WrongUsage
+
+from . import values
+
+
+def _seconds(given: Any) -> Any:
+    return values.duration(given) if isinstance(given, str) else given
+
+
+Seconds = Annotated[float, BeforeValidator(_seconds), Field(ge=0, le=values.LONGEST)]
+
+
+class Job(BaseModel):
+    """One agent to spawn: the options of `spawn`, by their names."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    command: Annotated[list[str], Field(min_length=1)]
+    name: str | None = None
+    labels: dict[str, str] = {}
+    cwd: str | None = None
+    env: dict[str, str] = {}
+    stdin: str | None = None
+    restart: Literal["no", "on-failure", "always"] = "no"
+    timeout: Seconds | None = None
+    grace: Seconds | None = None
+
+
+def read_jobs(path: str) -> list[dict[str, Any]]:
+    """The jobs of a file, or of stdin for `-`; `line` says where each stood. WrongUsage for the first bad line."""
+    try:
+        if path == "-":
+            text = sys.stdin.buffer.read()
+        else:
+            with open(path, "rb") as file:
+                text = file.read()
+    except OSError as error:
+        raise WrongUsage(f"cannot read {path}: {error.strerror}", "name a file of JSON lines, or -") from error
+    jobs = [_job(line, f"{path}:{number}") for number, line in enumerate(text.split(b"\n"), 1) if line.strip()]
+    _check_names(jobs)
+    return jobs
+
+
+def _job(line: bytes, where: str) -> dict[str, Any]:
+    try:
+        job = Job.model_validate_json(line, strict=False)
+        values.name(job.name)
+        values.check_labels(job.labels)
+        values.check_environment(job.env)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        field = ".".join(map(str, first["loc"]))
+        raise WrongUsage(f"{where}: {f'{field}: ' if field else ''}{first['msg']}", "nothing was spawned") from error
+    except SwarmError as error:
+        raise WrongUsage(f"{where}: {error.message}", f"{error.hint}; nothing was spawned") from error
+    return {**job.model_dump(), "line": where}
+
+
+def _check_names(jobs: list[dict[str, Any]]) -> None:
+    seen: dict[str, str] = {}
+    for job in jobs:
+        name = job["name"]
+        if name is not None and name in seen:
+            raise WrongUsage(f"{job['line']}: name {name!r} stands in {seen[name]} too", "nothing was spawned")
+        if name is not None:
+            seen[name] = job["line"]

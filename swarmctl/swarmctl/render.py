@@ -1,0 +1,99 @@
+"""Agents as tables for people and as JSON for programs."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import sys
+from typing import Any
+
+from swarm_store.clock import SECOND, now
+from swarm_store.fold import Agent
+
+from .values import moment
+
+COLUMNS = ("ID", "NAME", "STATE", "AGE", "EXIT", "COMMAND")
+COLOURS = {
+    "running": "green",
+    "waiting": "yellow",
+    "spawned": "cyan",
+    "starting": "cyan",
+    "failed": "red",
+    "lost": "red",
+    "cancelled": "magenta",
+}
+MOST_RICH_ROWS = 500  # laying out more takes rich longer than a person waits
+
+
+def as_json(value: Any) -> str:
+    """One JSON document."""
+    return json.dumps(value, indent=2 if sys.stdout.isatty() else None)
+
+
+def printable(text: str) -> str:
+    """`text` with everything that could steer a terminal made visible."""
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+
+
+def command_line(agent: Agent) -> str:
+    return printable(shlex.join(agent["command"]))
+
+
+def age(since: str | None, until: str | None = None) -> str:
+    """The time between two RFC 3339 times (or now), in one or two units."""
+    if since is None:
+        return "-"
+    seconds = max(0, (moment(until) if until else now()) - moment(since)) // SECOND
+    for unit, size, small in (("d", 86400, "h"), ("h", 3600, "m"), ("m", 60, "s")):
+        if seconds >= size:
+            rest = seconds % size // {"h": 3600, "m": 60, "s": 1}[small]
+            return f"{seconds // size}{unit}{rest}{small}" if rest else f"{seconds // size}{unit}"
+    return f"{seconds}s"
+
+
+def ending(agent: Agent) -> str:
+    """The exit status, or the signal, or nothing yet."""
+    if agent["signal"]:
+        return str(agent["signal"])
+    if agent["exit_code"] is not None:
+        return str(agent["exit_code"])
+    return "?" if agent["ended_at"] else "-"
+
+
+def row(agent: Agent) -> list[str]:
+    return [
+        agent["id"],
+        agent["name"] or "-",
+        agent["state"],
+        age(agent["created_at"], agent["ended_at"]),
+        ending(agent),
+        command_line(agent),
+    ]
+
+
+def table(agents: list[Agent]) -> None:
+    """Print a table: with colours and fitted to the width on a terminal, plain columns elsewhere."""
+    if sys.stdout.isatty() and os.environ.get("TERM") != "dumb" and len(agents) <= MOST_RICH_ROWS:
+        return _rich_table(agents)
+    rows = [list(COLUMNS), *(row(agent) for agent in agents)]
+    widths = [max(len(line[column]) for line in rows) for column in range(len(COLUMNS) - 1)]
+    for line in rows:
+        print("  ".join([*(cell.ljust(width) for cell, width in zip(line[:-1], widths, strict=True)), line[-1]]))
+    return None
+
+
+def _rich_table(agents: list[Agent]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    made = Table(box=None, pad_edge=False, header_style="bold")
+    for column in COLUMNS:
+        made.add_column(column, no_wrap=True, overflow="ellipsis", ratio=1 if column == "COMMAND" else None)
+    for agent in agents:
+        cells = row(agent)
+        styled = [Text(cell) for cell in cells]
+        styled[2].stylize(COLOURS.get(agent["state"], ""))
+        made.add_row(*styled)
+    Console(highlight=False).print(made)

@@ -1,0 +1,125 @@
+"""Output and events as they are shown: bytes as they came, lines with their agent and time, JSON for programs."""
+
+from __future__ import annotations
+
+import base64
+import json
+import sys
+from collections.abc import Iterable
+from typing import Any, Literal
+
+from swarm_store.clock import rfc3339
+from swarm_store.events import Record
+from swarm_store.output import STREAM_OF, Line, Lines
+
+from .render import printable
+
+JsonForm = Literal["no", "array", "lines"]
+
+
+def line_as_data(agent_id: str, line: Line) -> dict[str, Any]:
+    """A line of output for programs; `base64` where it is not UTF-8 and `line` shows only what can be shown."""
+    data: dict[str, Any] = {
+        "agent": agent_id,
+        "run": line.record.data["run"],
+        "stream": line.stream,
+        "time": rfc3339(line.record.time),
+        "offset": line.record.offset,
+    }
+    try:
+        data["line"] = line.bytes.decode("utf-8")
+    except UnicodeDecodeError:
+        data["line"] = line.bytes.decode("utf-8", "replace")
+        data["base64"] = base64.b64encode(line.bytes).decode("ascii")
+    return data
+
+
+def event_as_data(record: Record) -> dict[str, Any]:
+    """A record of the log for programs; output's bytes in `base64`."""
+    data: dict[str, Any] = {
+        "position": record.position,
+        "stream": record.stream,
+        "offset": record.offset,
+        "time": rfc3339(record.time),
+        "type": record.type,
+        "agent": record.key,
+        "data": record.data,
+    }
+    if record.payload is not None:
+        data["base64"] = base64.b64encode(record.payload).decode("ascii")
+    return data
+
+
+def event_as_text(record: Record) -> str:
+    facts = " ".join(f"{key}={json.dumps(value)}" for key, value in record.data.items() if value not in (None, {}, []))
+    return printable(
+        f"{record.position:>8}  {rfc3339(record.time)}  {record.key or '-':<8}  {record.type:<18}  {facts}"
+    )
+
+
+class Json:
+    """Writes items as one JSON array, or as an object a line, as they come."""
+
+    def __init__(self, form: JsonForm) -> None:
+        self.form = form
+        self._count = 0
+
+    def item(self, data: dict[str, Any]) -> None:
+        before = "" if self.form == "lines" else ",\n" if self._count else "["
+        self._count += 1
+        sys.stdout.buffer.write((before + json.dumps(data) + ("\n" if self.form == "lines" else "")).encode("ascii"))
+
+    def end(self) -> None:
+        if self.form == "array":
+            sys.stdout.buffer.write(b"]\n" if self._count else b"[]\n")
+
+
+class Printer:
+    """Prints chunks of output: raw for one agent, otherwise by the line."""
+
+    def __init__(self, names: dict[str, str], *, prefix: bool, times: bool, json: JsonForm, cut: bool) -> None:
+        """`names`: stream of the log → what the agent is called. `cut`: reading begins in the middle."""
+        self._names = names
+        self._prefix = prefix
+        self._times = times
+        self._json = Json(json)
+        self.by_line = prefix or times or json != "no" or cut
+        self._lines = {stream: Lines(cut=cut) for stream in names}
+        self._out = sys.stdout.buffer
+
+    def chunks(self, records: Iterable[Record]) -> None:
+        for record in records:
+            if record.type not in STREAM_OF:
+                continue
+            if not self.by_line:
+                self._out.write(record.payload or b"")
+            else:
+                for line in self._lines[record.stream].feed(record):
+                    self.line(line)
+        self._out.flush()
+
+    def last_lines(self, stream: str, chunks: list[Record], count: int) -> None:
+        """Print the last `count` lines of `chunks`, an unfinished one among them; what follows goes on from there."""
+        lines = self._lines[stream]
+        whole = [line for record in chunks for line in lines.feed(record)]
+        unfinished = lines.rest() if count else []
+        for line in [*whole, *unfinished][-count:] if count else ():
+            self.line(line)
+        self._out.flush()
+
+    def line(self, line: Line) -> None:
+        if self._json.form != "no":
+            self._json.item(line_as_data(self._names[line.record.stream], line))
+            return
+        before = f"{rfc3339(line.record.time)} " if self._times else ""
+        if self._prefix:
+            before += f"{self._names[line.record.stream]}  "
+        self._out.write(before.encode() + line.bytes + (b"\n" if line.whole or before else b""))
+
+    def rest(self) -> None:
+        """What is left when no more output will come: lines without a newline."""
+        for lines in self._lines.values():
+            for line in lines.rest():
+                self.line(line)
+        self._json.end()
+        self._out.flush()

@@ -1,0 +1,96 @@
+"""What is written on a command line or in a job file: durations, times, labels, names, environment."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+
+from swarm_store.clock import SECOND, now
+from swarm_store.errors import WrongUsage
+
+_UNITS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
+_DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s)?")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+_LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,62}")
+LONGEST = 100 * 365 * 86400.0  # seconds; what is longer is a mistake
+
+
+def duration(text: str) -> float:
+    """Seconds: `90`, `90s`, `5m`, `1h30m`, `2d`, `0.5`. Raises WrongUsage."""
+    try:
+        seconds = float(text) if text[:1].isdigit() and "e" not in text.lower() else -1.0
+    except ValueError:
+        seconds = -1.0
+    match = _DURATION.fullmatch(text)
+    if match and any(match.groups()):
+        seconds = sum(float(value) * unit for value, unit in zip(match.groups(), _UNITS.values(), strict=True) if value)
+    if not 0 <= seconds <= LONGEST:
+        raise WrongUsage(f"not a duration: {text!r}", "write 90, 90s, 5m, 1h30m or 2d")
+    return seconds
+
+
+def moment(text: str) -> int:
+    """Microseconds since the epoch, of an RFC 3339 time or a duration ago. Raises WrongUsage."""
+    try:
+        return now() - int(duration(text) * SECOND)
+    except WrongUsage:
+        pass
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        raise WrongUsage(f"not a time: {text!r}", "write 2026-01-31T12:00:00Z, or a duration ago such as 10m") from None
+    if time.tzinfo is None:
+        time = time.astimezone()  # as the user's clock shows it
+    return int((time - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds() * SECOND)
+
+
+def pair(text: str, what: str) -> tuple[str, str]:
+    """`K=V`. Raises WrongUsage, naming `what` it was for."""
+    key, equals, value = text.partition("=")
+    if not equals or not key:
+        raise WrongUsage(f"not a {what}: {text!r}", f"write --{what} KEY=VALUE")
+    return key, value
+
+
+def labels(texts: list[str]) -> dict[str, str]:
+    """Labels of `--label K=V`. Raises WrongUsage."""
+    return check_labels(dict(pair(text, "label") for text in texts))
+
+
+def check_labels(given: dict[str, str]) -> dict[str, str]:
+    """The same labels. Raises WrongUsage for a key that is no word, or a value that is longer than a line."""
+    for key, value in given.items():
+        if not _LABEL.fullmatch(key):
+            raise WrongUsage(f"bad label {key!r}", "a key has letters, digits and . _ / -, at most 63")
+        if len(value) > 255 or not value.isprintable():
+            raise WrongUsage(f"bad value for label {key!r}", "a value is one line of at most 255 characters")
+    return given
+
+
+def environment(texts: list[str]) -> dict[str, str]:
+    """Variables of `--env K=V`. Raises WrongUsage."""
+    return check_environment(dict(pair(text, "env") for text in texts))
+
+
+def check_environment(given: dict[str, str]) -> dict[str, str]:
+    """The same variables. Raises WrongUsage for what the kernel cannot pass on."""
+    for key, value in given.items():
+        if not key or "=" in key or "\0" in key + value:
+            raise WrongUsage(f"bad variable {key!r}", "write --env KEY=VALUE, without NUL")
+    return given
+
+
+def name(text: str | None) -> str | None:
+    """The same name. Raises WrongUsage."""
+    if text is not None and not _NAME.fullmatch(text):
+        raise WrongUsage(f"bad name {text!r}", "a name has letters, digits and . _ -, at most 63")
+    return text
+
+
+def has_labels(agent_labels: dict[str, str], wanted: list[str]) -> bool:
+    """Whether an agent has every label of `wanted`, each `K` or `K=V`."""
+    for text in wanted:
+        key, equals, value = text.partition("=")
+        if key not in agent_labels or (equals and agent_labels[key] != value):
+            return False
+    return True
