@@ -12,7 +12,8 @@ import select
 import time
 
 from swarm_store import events, lifecycle, registry
-from swarm_store.bells import Bell
+from swarm_store.bells import Bell, ring
+from swarm_store.clock import now, rfc3339
 from swarm_store.errors import LogUnusable, SwarmError
 
 from . import keeper, tree
@@ -213,13 +214,21 @@ class Daemon:
             self._note(error.message)
 
     def _note(self, trouble: str) -> None:
-        """Write each new trouble once to the daemon's own log."""
         if trouble and trouble != self._noted:
-            os.write(2, f"{time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime())} {trouble}\n".encode())
+            note(trouble)
         self._noted = trouble
+
+
+def note(trouble: str) -> None:
+    """A line in the daemon's own log, which is its stderr; a daemon whose stderr is gone goes on without."""
+    try:
+        os.write(2, f"{rfc3339(now())} {trouble}\n".encode())
+    except OSError:
+        pass
 
 
 def clear_up(run: Run, held_by: Identity | None) -> None:
     """Let the keeper go and delete the run's files: everything is in the log."""
     keeper.release(held_by)
+    ring(run.home, [events.inbox_stream(run.agent_id)])  # sweeps the bells of daemons that were killed
     run.remove()

@@ -10,11 +10,11 @@ import os
 import time
 
 from swarm_store import events, lifecycle, registry
-from swarm_store.errors import CannotStart, NotPossible
+from swarm_store.errors import CannotStart, LogUnusable, NotPossible
 from swarm_store.log import Log
 
 from . import child, keeper, tree
-from .agent import Daemon, clear_up
+from .agent import RETRY_SECONDS, Daemon, clear_up, note
 from .process import Identity, from_data, identify, is_alive
 from .run import Run, read_record
 
@@ -54,7 +54,6 @@ def start(home: Home, agent_id: str, number: int) -> Daemon:
     refused = read_record(run.refused)
     if refused is not None:
         raise _refuse(log, run, spec, refused, held_by)
-    registry.publish(log, events.agent_started(agent_id, monotonic=time.monotonic()))
     return _daemon(log, run, spec)
 
 
@@ -89,13 +88,19 @@ def _take_over(log: Log, run: Run, agent: Agent) -> Daemon | None:
         if refused is not None:
             _refuse(log, run, spec, refused, from_data(agent["keeper"]))
             return None
-        registry.publish(log, events.agent_started(run.agent_id, monotonic=time.monotonic()))
     return _daemon(log, run, spec)
 
 
 def _daemon(log: Log, run: Run, spec: Spec) -> Daemon:
+    """The daemon of a child that is executed; from here on no trouble with the log may end it."""
     agent = registry.get(log, run.agent_id)
-    assert agent is not None
+    while agent is None or agent["state"] == lifecycle.STARTING:
+        try:
+            registry.publish(log, events.agent_started(run.agent_id, monotonic=time.monotonic()))
+            agent = registry.get(log, run.agent_id)
+        except LogUnusable as error:
+            note(error.message)
+            time.sleep(RETRY_SECONDS)
     log.lock_timeout = RUNNING_LOCK_TIMEOUT
     return Daemon(log, run, spec, agent)
 

@@ -169,13 +169,15 @@ def _outcomes(log: Log, under_way: dict[int, Launch]) -> Iterator[tuple[str, dic
         try:
             yield launch.agent_id, launch.wait(HANDSHAKE_SECONDS if ready else 0)
         except CannotStart as error:
-            yield launch.agent_id, _failed(log, launch.agent_id, error)
+            yield launch.agent_id, _failed(log, launch.agent_id, error, launch)
 
 
-def _failed(log: Log, agent_id: str, error: CannotStart) -> CannotStart:
+def _failed(log: Log, agent_id: str, error: CannotStart, launch: Launch | None = None) -> CannotStart:
     """Record a start that failed before its daemon could record it itself."""
     agent = registry.get(log, agent_id)
     if agent is not None and agent["state"] == lifecycle.SPAWNED:
+        if launch is not None:
+            launch.abandon()
         ended = events.agent_exited(
             agent_id, outcome=lifecycle.FAILED, exit_code=error.exit_code, signal=None, reason=error.message
         )

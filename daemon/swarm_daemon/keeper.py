@@ -58,7 +58,7 @@ def _keep(run: Run, program: str) -> NoReturn:
     try:
         for signum in _IGNORED:
             signal.signal(signum, signal.SIG_IGN)
-        os.closerange(3, 1024)
+        os.closerange(3, os.sysconf("SC_OPEN_MAX"))
         for name in ("hold", "stdout", "stderr"):
             os.set_inheritable(os.open(run.fifo(name), os.O_RDWR), True)
         os.execv(program, ["cat", run.fifo("hold")])

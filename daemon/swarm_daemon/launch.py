@@ -86,14 +86,15 @@ class Launch:
         spec = {**spec, "env": {**spec["env"], MARK: self._run.mark}}
         try:
             self._run.prepare(spec)
-            self.file = self._spawn(home)
+            self.file, self._pid = self._spawn(home)
         except OSError as error:
             raise CannotStart(f"cannot start a daemon: {error.strerror}", "look at disk space and limits") from error
 
-    def _spawn(self, home: Home) -> int:
+    def _spawn(self, home: Home) -> tuple[int, int]:
+        """The pipe on which the daemon answers, and the PID of what becomes its keeper."""
         told, tell = os.pipe()
         try:
-            os.posix_spawn(
+            pid = os.posix_spawn(
                 sys.executable,
                 [sys.executable, "-P", "-S", "-s", _program(), self.agent_id, str(self._run.number)],
                 daemon_environment(home, self._run.mark),
@@ -112,7 +113,7 @@ class Launch:
             raise
         finally:
             os.close(tell)
-        return told
+        return told, pid
 
     def wait(self, timeout: float = HANDSHAKE_SECONDS) -> dict[str, Any]:
         """The identities of daemon and child, once the command is executed. CannotStart gives the reason if not."""
@@ -122,10 +123,10 @@ class Launch:
             raw = b""
             while not raw.endswith(b"}"):
                 if not poll.poll(timeout * 1000):
-                    raise CannotStart(f"the daemon did not answer in {timeout:g} s", self._where())
+                    raise self._silent(f"the daemon did not answer in {timeout:g} s")
                 got = os.read(self.file, 65536)
                 if not got:
-                    raise CannotStart("the daemon died before it answered", self._where())
+                    raise self._silent("the daemon died before it answered")
                 raw += got
         finally:
             os.close(self.file)
@@ -134,8 +135,21 @@ class Launch:
             raise CannotStart(outcome["error"], outcome["hint"], outcome["exit_code"])
         return outcome
 
-    def _where(self) -> str:
-        return f"its last words may be in {self._run.notes}"
+    def _silent(self, why: str) -> CannotStart:
+        try:
+            with open(self._run.notes, encoding="utf-8", errors="replace") as notes:
+                words = notes.read().strip().splitlines()
+        except OSError:
+            words = []
+        return CannotStart(why, f"its last words: {words[-1]}" if words else "try again; swarmctl doctor may say more")
+
+    def abandon(self) -> None:
+        """End what is left of a start that failed before it was in the log: the keeper, which is our own child."""
+        try:
+            os.kill(self._pid, signal.SIGKILL)
+            os.waitpid(self._pid, 0)
+        except OSError:
+            pass
 
 
 def _program() -> str:

@@ -46,7 +46,7 @@ def main() -> None:
 
 def _start_by_handshake(agent_id: str, number: int) -> Daemon:
     os.set_inheritable(HANDSHAKE, False)
-    os.closerange(HANDSHAKE + 1, 1024)  # whatever else was inherited is not the agent's business
+    os.closerange(HANDSHAKE + 1, os.sysconf("SC_OPEN_MAX"))  # whatever else was inherited is not the agent's business
     try:
         daemon = start(locate(), agent_id, number)
     except SwarmError as error:

@@ -78,9 +78,11 @@ class WriteLock:
 
     def _queue(self) -> None:
         """Wait in the kernel's queue, which is fair; only a timer can call a thread back from it."""
+        waiting = True
 
         def give_up(signum: int, frame: FrameType | None) -> None:
-            raise _TooLong
+            if waiting:
+                raise _TooLong
 
         try:
             before = signal.signal(signal.SIGALRM, give_up)
@@ -89,7 +91,9 @@ class WriteLock:
         signal.setitimer(signal.ITIMER_REAL, self.timeout)
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX)
+            waiting = False
         except _TooLong:
+            fcntl.flock(self._file, fcntl.LOCK_UN)  # the timer may have won by a hair
             raise self._busy() from None
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)

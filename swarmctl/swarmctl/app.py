@@ -79,6 +79,7 @@ def swarmctl(
 
 def main() -> None:
     """Run the command line and exit with its status."""
+    _open_standard_files()
     status = _run()
     try:
         sys.stdout.flush()
@@ -88,6 +89,13 @@ def main() -> None:
         status = _complain(f"cannot write to stdout: {error.strerror}", "", 1)
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     sys.exit(status)
+
+
+def _open_standard_files() -> None:
+    """See that 0, 1 and 2 are open, so that nothing else we open is taken for one of them."""
+    while (file := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(file)
 
 
 def _run() -> int:

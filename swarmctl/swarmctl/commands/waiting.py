@@ -35,7 +35,7 @@ def ends(log: Log, agents: list[Agent], timeout: float | None) -> Iterator[Agent
                     yield agent
             elif one not in told and not control.has_daemon(log.home, agent):
                 told.add(one)
-                hint = f"python -m swarm_daemon --adopt {one}"
+                hint = f"{sys.executable} -m swarm_daemon --adopt {one}"
                 print(
                     f"swarmctl: the daemon of agent {one} is dead; a successor is needed: {hint}",
                     file=sys.stderr,

@@ -1,0 +1,1 @@
+"""What tests share: running swarmctl, watching processes, waiting on conditions."""
