@@ -51,7 +51,10 @@ def event_as_data(record: Record) -> dict[str, Any]:
 
 
 def event_as_text(record: Record) -> str:
-    facts = " ".join(f"{key}={json.dumps(value)}" for key, value in record.data.items() if value not in (None, {}, []))
+    """A line for people: of a process only its PID, of the rest all that is known."""
+    known = {key: value for key, value in record.data.items() if value not in (None, {}, [])}
+    short = {key: value["pid"] if isinstance(value, dict) and "pid" in value else value for key, value in known.items()}
+    facts = " ".join(f"{key}={json.dumps(value)}" for key, value in short.items())
     return printable(
         f"{record.position:>8}  {rfc3339(record.time)}  {record.key or '-':<8}  {record.type:<18}  {facts}"
     )

@@ -1,0 +1,54 @@
+"""Fixtures for all tests: a state directory of their own, and nothing left of it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from support.agents import eventually
+from swarm_daemon import control
+from swarm_store import registry
+from swarm_store.home import Home
+from swarm_store.log import Log
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
+    """A state directory that is named by SWARM_HOME."""
+    path = tmp_path / "home"
+    path.mkdir(mode=0o700)
+    monkeypatch.setenv("SWARM_HOME", str(path))
+    for name in ("SWARM_AGENT_ID", "SWARM_DEPTH", "SWARM_PARENT_ID"):
+        monkeypatch.delenv(name, raising=False)
+    return Home(str(path))
+
+
+@pytest.fixture
+def log(home: Home) -> Iterator[Log]:
+    """An open log; agents that the test has left running are ended, and no process of theirs is left."""
+    with Log(home) as log:
+        yield log
+        for agent in registry.agents(log):
+            control.ask_cancel(log, agent, signal="KILL", grace=0)
+            control.end_without_daemon(log, agent)
+        eventually(lambda: not registry.agents(log), "the end of all agents")
+        eventually(lambda: not processes_of(home), f"processes left: {processes_of(home)}")
+
+
+def processes_of(home: Home) -> list[str]:
+    """The command lines of all processes that have `home` in their environment, apart from this one's."""
+    found = []
+    for name in os.listdir("/proc"):
+        if not name.isdigit() or int(name) == os.getpid():
+            continue
+        try:
+            environment = Path(f"/proc/{name}/environ").read_bytes()
+            command = Path(f"/proc/{name}/cmdline").read_bytes()
+        except OSError:
+            continue
+        if f"SWARM_HOME={home.path}\0".encode() in environment and command:
+            found.append(f"{name} {command.decode(errors='replace')}")
+    return found

@@ -1,0 +1,89 @@
+"""Agents for tests, spawned in this process: the product's own calls, with real daemons and real children."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from swarm_daemon import control
+from swarm_store import events, registry
+from swarm_store.errors import CannotStart
+from swarm_store.fold import Agent
+from swarm_store.lifecycle import TERMINAL
+from swarm_store.log import Log
+
+DEADLINE = 30.0  # seconds; far more than anything here takes
+T = TypeVar("T")
+
+
+def eventually(condition: Callable[[], T], what: str = "") -> T:
+    """The first true value of `condition`, looked for until the deadline."""
+    deadline = time.monotonic() + DEADLINE
+    while not (value := condition()):
+        assert time.monotonic() < deadline, f"never happened: {what or condition}"
+        time.sleep(0.005)
+    return value
+
+
+def spawn(log: Log, *command: str, **options: Any) -> Agent:
+    """Spawn one agent and return it as running. Raises CannotStart."""
+    wish = control.request(log.home, command, **options)
+    for _, outcome in control.spawn(log, [wish]):
+        if isinstance(outcome, CannotStart):
+            raise outcome
+    return get(log, wish.agent_id)
+
+
+def sh(log: Log, script: str, **options: Any) -> Agent:
+    """Spawn a shell script."""
+    return spawn(log, "sh", "-c", script, **options)
+
+
+def get(log: Log, agent_id: str) -> Agent:
+    agent = registry.get(log, agent_id)
+    assert agent is not None
+    return agent
+
+
+def ended(log: Log, agent_id: str) -> Agent:
+    """The agent, once it has ended."""
+
+    def look() -> Agent | None:
+        agent = get(log, agent_id)
+        return agent if agent["state"] in TERMINAL else None
+
+    found = eventually(look, f"the end of {agent_id}")
+    assert found is not None
+    return found
+
+
+def output(log: Log, agent_id: str, stream: str = "stdout") -> bytes:
+    """Everything that the log has of one stream of the agent."""
+    chunks = log.read(events.agent_stream(agent_id), types=[events.OUTPUT_TYPES[stream]], limit=1 << 20)
+    return b"".join(chunk.payload or b"" for chunk in chunks)
+
+
+def adopt(log: Log, agent_id: str) -> int:
+    """Run a successor daemon to its end; its exit status."""
+    command = [sys.executable, "-m", "swarm_daemon", "--adopt", agent_id]
+    environment = {**os.environ, "SWARM_HOME": log.home.path}
+    return subprocess.run(command, env=environment, check=False, timeout=DEADLINE, capture_output=True).returncode
+
+
+def kill(pid: int) -> None:
+    """SIGKILL a process that the test started, and see it gone or a zombie."""
+    os.kill(pid, 9)
+    eventually(lambda: state(pid) in (None, "Z"), f"the death of {pid}")
+
+
+def state(pid: int) -> str | None:
+    """The kernel's letter for the process's state; None where there is no such process."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as stat:
+            return stat.read().rpartition(") ")[2][0]
+    except (FileNotFoundError, ProcessLookupError):
+        return None
