@@ -28,7 +28,7 @@ def main() -> None:
     gc.disable()  # until all is set up: nothing of it is garbage
     try:
         if len(arguments) == 2 and arguments[0] == "--adopt":
-            daemon = adopt(locate(), arguments[1])
+            daemon = _adopt(arguments[1])
         elif len(arguments) == 2:
             daemon = _start_by_handshake(arguments[0], int(arguments[1]))
         else:
@@ -38,10 +38,20 @@ def main() -> None:
         raise SystemExit(error.exit_code) from error
     if daemon is None:
         return
-    _heed_signals(daemon)
     gc.freeze()
     gc.enable()
     daemon.follow_to_end()
+
+
+def _adopt(agent_id: str) -> Daemon | None:
+    try:
+        os.setsid()  # whoever started us may end; we do not
+    except PermissionError:
+        pass  # we lead a group already
+    daemon = adopt(locate(), agent_id)
+    if daemon is not None:
+        _heed_signals(daemon)
+    return daemon
 
 
 def _start_by_handshake(agent_id: str, number: int) -> Daemon:
@@ -55,6 +65,7 @@ def _start_by_handshake(agent_id: str, number: int) -> Daemon:
     except Exception as error:
         _answer({"error": f"the daemon could not start: {error!r}", "hint": "", "exit_code": 125})
         raise
+    _heed_signals(daemon)  # before anybody knows whom to signal
     _answer({"daemon": daemon.agent["daemon"], "child": daemon.agent["child"]})
     return daemon
 

@@ -16,14 +16,14 @@ import time
 
 from swarm_store.errors import LogUnusable, SwarmError
 from swarm_store.events import agent_stream, output_written
-from swarm_store.log import Producer
+from swarm_store.transaction import Producer, Transaction
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from swarm_store.events import Event
-    from swarm_store.log import Log, Transaction
+    from swarm_store.log import Log
 
     from .run import Run
 

@@ -4,7 +4,9 @@
     home                               the state directory: where it is, who may use it, its paths
     lock  bells                        the write lock all writers share; wake-ups without polling
     schema  statements                 the tables (SQLAlchemy, cold) and the SQL spoken on them (hot)
-    log  follow                        append, read, cursors; follow a stream as it grows
+    log  opening  trouble              append, read, cursors; how it is opened; SQLite's errors in our words
+    transaction                        one write transaction: lock, appends, commit, checkpoint, bells
+    follow                             follow streams as they grow
     projection  registry               the `agents` rows, written with their events; queries on them
     output                             from chunks of bytes to lines
 

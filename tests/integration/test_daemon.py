@@ -213,7 +213,7 @@ def test_a_ring_that_was_lost_is_made_up_for(log: Log, monkeypatch: pytest.Monke
     """A request whose writer died before it could ring is obeyed with the next ring of anybody's."""
     agent = spawn(log, "sleep", "1000")
     with monkeypatch.context() as silent:
-        silent.setattr("swarm_store.log.ring", lambda *given: None)
+        silent.setattr("swarm_store.transaction.ring", lambda *given: None)
         control.ask_cancel(log, agent)
     control.ask_signal(log, agent, "CONT")
     assert agents.ended(log, agent["id"])["state"] == "cancelled"

@@ -1,0 +1,209 @@
+"""One write transaction: the lock, BEGIN IMMEDIATE, the appends, COMMIT, a checkpoint if it is due, then the bells.
+
+Lifecycle is written `durable` (synchronous FULL), output is not (NORMAL: safe against any process dying, not against
+the power failing). Whoever holds the lock checkpoints, and nobody else does.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import namedtuple
+
+from . import statements as sql
+from .bells import ALL, ring
+from .codec import encode
+from .driver import sqlite3
+from .errors import OffsetConflict, ProducerFenced
+from .events import REGISTRY, Record
+from .projection import project
+from .trouble import InWords
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .events import Event
+    from .log import Log
+
+CHECKPOINT_BYTES = 4 << 20
+CHECKPOINT_SECONDS = 1.0
+_RECORD_COST = 4096  # bytes of WAL that a record takes beside its payload, roughly: the page it lands on
+
+
+class Producer(namedtuple("Producer", ("id", "epoch", "sequence"))):
+    """Makes an append idempotent: it is dropped where `sequence` is not above the last one of this `id`.
+
+    A higher `epoch` is a newer incarnation; appends of an older one raise ProducerFenced from then on.
+    """
+
+    __slots__ = ()
+    id: str
+    epoch: int
+    sequence: int
+
+
+class Appended(namedtuple("Appended", ("first", "next", "duplicate"))):
+    """Where an append landed: offsets [first, next) of its stream; empty where it was a duplicate."""
+
+    __slots__ = ()
+    first: int
+    next: int
+    duplicate: bool
+
+
+class Transaction:
+    """Appends that become visible together. Only within `Log.transaction`."""
+
+    __slots__ = ("_database", "_time", "rung", "size")
+
+    def __init__(self, database: sqlite3.Connection, time: int) -> None:
+        self._database = database
+        self._time = time
+        self.rung: set[str] = set()
+        self.size = 0
+
+    def append(
+        self,
+        stream: str,
+        events: Sequence[Event],
+        *,
+        producer: Producer | None = None,
+        expected: int | None = None,
+    ) -> Appended:
+        """Append `events` to `stream` in order, creating it if need be.
+
+        `expected` is the offset that the first is to get: OffsetConflict where it would get another. `producer` makes
+        the call idempotent (see Producer). Events of the registry are projected as well: see projection.project.
+        """
+        stream_id, head = self._stream(stream)
+        if producer is not None and self._seen(stream_id, producer):
+            return Appended(head, head, True)
+        if expected is not None and expected != head:
+            raise OffsetConflict(f"stream {stream} is at offset {head}, not at {expected}")
+        for offset, event in enumerate(events, head):
+            self._insert(stream, stream_id, offset, event, producer.id if producer else None)
+        after = head + len(events)
+        self._database.execute(sql.MOVE_HEAD, {"id": stream_id, "head": after})
+        self.rung.add(stream)
+        return Appended(head, after, False)
+
+    def move_cursor(self, name: str, stream: str, offset: int) -> None:
+        """Acknowledge, as the reader `name`, everything in `stream` before `offset`."""
+        stream_id, head = self._stream(stream)
+        if offset > head:
+            raise OffsetConflict(f"stream {stream} ends at offset {head}: cursor {name} cannot be at {offset}")
+        self._database.execute(sql.MOVE_CURSOR, {"name": name, "stream_id": stream_id, "offset": offset})
+
+    def delete(self, stream: str, limit: int) -> bool:
+        """Delete up to `limit` of the oldest records of `stream`; whether the stream is gone now."""
+        row = self._database.execute(sql.STREAM, {"name": stream}).fetchone()
+        if row is None:
+            return True
+        some = {"stream_id": row[0], "limit": limit}
+        self._database.execute(sql.DELETE_PAYLOADS, some)
+        gone = self._database.execute(sql.DELETE_RECORDS, some).rowcount
+        self.size += gone * _RECORD_COST
+        if gone == limit:
+            return False
+        for statement in (sql.DELETE_PRODUCERS, sql.DELETE_CURSORS, sql.DELETE_STREAM):
+            self._database.execute(statement, {"stream_id": row[0]})
+        return True
+
+    def _stream(self, name: str) -> tuple[int, int]:
+        row = self._database.execute(sql.STREAM, {"name": name}).fetchone()
+        if row is not None:
+            return row[0], row[1]
+        made = self._database.execute(sql.NEW_STREAM, {"name": name}).lastrowid
+        assert made is not None
+        return made, 0
+
+    def _seen(self, stream_id: int, producer: Producer) -> bool:
+        """Whether the log has this append already; otherwise the producer's place is moved on."""
+        place = {"stream_id": stream_id, "producer": producer.id}
+        row = self._database.execute(sql.PRODUCER, place).fetchone()
+        if row is not None:
+            if producer.epoch < row[0]:
+                raise ProducerFenced(
+                    f"{producer.id} has been taken over (epoch {row[0]} is newer than {producer.epoch})"
+                )
+            if producer.sequence <= row[1]:
+                return True
+        place |= {"epoch": producer.epoch, "sequence": producer.sequence}
+        self._database.execute(sql.MOVE_PRODUCER, place)
+        return False
+
+    def _insert(self, stream: str, stream_id: int, offset: int, event: Event, producer: str | None) -> None:
+        row = {
+            "stream_id": stream_id,
+            "offset": offset,
+            "time": self._time,
+            "type": event.type,
+            "key": event.key,
+            "producer": producer,
+            "data": encode(event.data),
+        }
+        position = self._database.execute(sql.INSERT_RECORD, row).lastrowid
+        assert position is not None
+        self.size += _RECORD_COST
+        if event.payload is not None:
+            self._database.execute(sql.INSERT_PAYLOAD, {"position": position, "bytes": event.payload})
+            self.size += len(event.payload)
+        if stream == REGISTRY:
+            project(
+                self._database,
+                Record(position, stream, offset, self._time, event.type, event.key, event.data, None),
+            )
+
+
+class Writing:
+    """One write transaction: the lock, BEGIN, the appends, COMMIT, a checkpoint if due; the bells after the lock."""
+
+    __slots__ = ("_database", "_durable", "_home", "_lock", "_log", "_made")
+
+    def __init__(self, log: Log, durable: bool) -> None:
+        assert log.lock is not None, "this log was opened for reading"
+        self._log = log
+        self._home = log.home
+        self._lock = log.lock
+        self._database = log.database
+        self._durable = durable
+
+    def __enter__(self) -> Transaction:
+        self._lock.acquire()
+        try:
+            with InWords(self._home):
+                self._log.set_durable(self._durable)
+                self._database.execute("BEGIN IMMEDIATE")
+        except BaseException:
+            self._lock.release()
+            raise
+        self._made = Transaction(self._database, self._log.clock())
+        return self._made
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        try:
+            with InWords(self._home):
+                if error is None:
+                    self._commit()
+                elif isinstance(error, sqlite3.Error):
+                    raise error
+        finally:
+            if self._database.in_transaction:
+                self._database.execute("ROLLBACK")
+            self._lock.release()
+        if error is None and self._made.rung:
+            ring(self._home, (*self._made.rung, ALL))
+
+    def _commit(self) -> None:
+        self._database.execute("COMMIT")
+        self._checkpoint(self._made.size)
+
+    def _checkpoint(self, size: int) -> None:
+        """Copy the WAL back once it has grown, as the holder of the lock."""
+        written, last = self._lock.tally()
+        written += size
+        moment = time.monotonic()
+        if written >= CHECKPOINT_BYTES and moment - last >= CHECKPOINT_SECONDS:
+            _, pages, copied = self._database.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+            written, last = (0 if pages == copied else written), moment
+        self._lock.set_tally(written, last)
