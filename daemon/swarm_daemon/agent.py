@@ -54,7 +54,7 @@ class Daemon:
         self.watch = Watch(run, self.child)
         self.stop_signal: int | None = None  # set by a signal handler: see main
         self.has_orphans = False  # likewise
-        self._noted = ""
+        self._trouble = self._noted = ""  # what is the matter now; what the daemon's own log says of it
         self._look_inside = True  # the inbox may hold something from before the bell was there
 
     # -- the loop
@@ -80,7 +80,7 @@ class Daemon:
         if self.ending:
             waits.append(self.ending.due_in())
         if self._look_inside:
-            waits.append(RETRY_SECONDS if self._noted else 0.0)
+            waits.append(RETRY_SECONDS if self._trouble else 0.0)
         seconds = min(wait for wait in waits if wait is not None)
         ready = {file for file, _ in poll.poll(seconds * 1000)}
         if self.bell.file in ready:
@@ -214,17 +214,19 @@ class Daemon:
             self._note(error.message)
 
     def _note(self, trouble: str) -> None:
-        if trouble and trouble != self._noted:
-            note(trouble)
-        self._noted = trouble
+        """Write each new trouble to the daemon's own log, once there is room for it."""
+        self._trouble = trouble
+        if trouble and trouble != self._noted and note(trouble):
+            self._noted = trouble
 
 
-def note(trouble: str) -> None:
-    """A line in the daemon's own log, which is its stderr; a daemon whose stderr is gone goes on without."""
+def note(trouble: str) -> bool:
+    """Write a line to the daemon's own log, which is its stderr; whether that was possible."""
     try:
         os.write(2, f"{rfc3339(now())} {trouble}\n".encode())
     except OSError:
-        pass
+        return False
+    return True
 
 
 def clear_up(run: Run, held_by: Identity | None) -> None:

@@ -53,6 +53,7 @@ class Run:
 
     def prepare(self, spec: Spec) -> None:
         """Make the directory and write the spec, which holds the environment: for the owner alone."""
+        os.makedirs(self.home.agent(self.agent_id), mode=0o700, exist_ok=True)
         os.makedirs(self.path, mode=0o700, exist_ok=True)
         write_aside(self.spec_path, spec)
 

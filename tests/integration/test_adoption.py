@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
-import struct
 import subprocess
 import sys
-import termios
 
 import pytest
 
 from support import agents
 from support.agents import eventually, output, sh, spawn
 from swarm_daemon import begin, control
-from swarm_daemon.run import Run
 from swarm_store import events, registry
 from swarm_store.errors import NotPossible
 from swarm_store.log import Log
@@ -122,14 +117,6 @@ def test_a_full_pipe_makes_the_child_wait_for_the_successor(log: Log) -> None:
     """Without a daemon the child writes until the kernel's buffer is full, then waits; nothing of it is lost."""
     agent = sh(log, "sleep 0.2; i=0; while [ $i -lt 30000 ]; do echo line $i; i=$((i+1)); done")
     agents.kill(agent["daemon"]["pid"])
-    eventually(lambda: _waiting(log, agent["id"]) > 60_000, "the pipe is full")
+    eventually(lambda: agents.is_blocked(log, agent["id"]), "the pipe is full")
     assert agents.adopt(log, agent["id"]) == 0
     assert output(log, agent["id"]) == b"".join(b"line %d\n" % n for n in range(30000))
-
-
-def _waiting(log: Log, agent_id: str) -> int:
-    """How many bytes are in the FIFO of stdout."""
-    path = Run(log.home, agent_id, 1).fifo("stdout")
-    with open(os.open(path, os.O_RDWR | os.O_NONBLOCK), "rb", buffering=0) as fifo:
-        count: int = struct.unpack("i", fcntl.ioctl(fifo, termios.FIONREAD, b"\0\0\0\0"))[0]
-    return count

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import struct
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 from swarm_daemon import control
+from swarm_daemon.run import Run
 from swarm_store import events, registry
 from swarm_store.errors import CannotStart
 from swarm_store.fold import Agent
@@ -87,3 +91,11 @@ def state(pid: int) -> str | None:
             return stat.read().rpartition(") ")[2][0]
     except (FileNotFoundError, ProcessLookupError):
         return None
+
+
+def is_blocked(log: Log, agent_id: str) -> bool:
+    """Whether the child's stdout is full, so that it waits in its write."""
+    path = Run(log.home, agent_id, 1).fifo("stdout")
+    with open(os.open(path, os.O_RDWR | os.O_NONBLOCK), "rb", buffering=0) as fifo:
+        count: int = struct.unpack("i", fcntl.ioctl(fifo, termios.FIONREAD, b"\0\0\0\0"))[0]
+    return count > 60_000  # of 65,536: a page whose rest is too small for a line stays partly empty

@@ -4,7 +4,8 @@ set -eu
 SWARM_HOME=$(mktemp -d)
 chmod 700 "$SWARM_HOME"
 export SWARM_HOME
-trap 'swarmctl cancel --all --grace 1s >/dev/null 2>&1 || true; rm -rf "$SWARM_HOME"' EXIT INT TERM
+trap 'swarmctl cancel --all --grace 1s >/dev/null 2>&1 || true; rm -rf "$SWARM_HOME"' EXIT
+trap 'exit 1' HUP INT PIPE TERM
 
 say() { printf '\n# %s\n' "$1"; }
 run() { printf '$ %s\n' "$*"; "$@"; }

@@ -1,0 +1,56 @@
+"""The disk is full: the agent waits, nothing is lost, and all goes on by itself when there is room."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from support import agents
+from support.small_disk import SmallDisk
+from swarm_store import registry
+from swarm_store.errors import LogUnusable
+from swarm_store.home import Home
+from swarm_store.log import Log
+
+MEGABYTES = 12
+WRITER = f"import os\nfor n in range({MEGABYTES} * 10):\n    os.write(1, b'%07d\\n' % n * 12800)\nraise SystemExit(9)"
+
+
+@pytest.fixture
+def disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SmallDisk]:
+    """A disk that is smaller than what is about to be written, with SWARM_HOME on it."""
+    disk = SmallDisk(tmp_path / "disk", MEGABYTES)
+    monkeypatch.setenv("SWARM_HOME", str(disk.path))
+    yield disk
+    disk.unmount()
+
+
+def test_output_waits_for_room(disk: SmallDisk) -> None:
+    """An agent that writes more than fits is neither ended nor robbed of a byte; with room it finishes."""
+    with Log(Home(str(disk.path))) as log:
+        agent = agents.spawn(log, sys.executable, "-S", "-c", WRITER)
+        agents.eventually(lambda: agents.is_blocked(log, agent["id"]), "the agent waits")
+        assert agents.get(log, agent["id"])["state"] == "running"
+        disk.resize(MEGABYTES * 10)
+        ended = agents.ended(log, agent["id"])
+        assert ended["exit_code"] == 9
+        wanted = b"".join(b"%07d\n" % n * 12800 for n in range(MEGABYTES * 10))
+        assert agents.output(log, agent["id"]) == wanted
+        agents.eventually(lambda: agents.state(agent["daemon"]["pid"]) in (None, "Z"), "the daemon's end")
+
+
+def test_spawn_on_a_full_disk_leaves_nothing(disk: SmallDisk) -> None:
+    """Where an agent cannot be registered it is not half there, and the error says that the disk is full."""
+    with Log(Home(str(disk.path))) as log:
+        ballast = disk.path / "ballast"
+        with ballast.open("wb", buffering=0) as file, pytest.raises(OSError, match="No space"):
+            while True:
+                file.write(b"\0" * 4096)
+        with pytest.raises(LogUnusable, match="no space"):
+            for _ in range(1000):
+                agents.spawn(log, "true")
+        ballast.unlink()
+        assert [agent for agent in registry.agents(log) if agent["state"] == "spawned"] == []
