@@ -21,11 +21,14 @@ PAGE = 64  # records; with chunks of 64 KB that is 4 MB at most
 GATHER = 0.02
 
 
-def follow(log: Log, starts: dict[str, int], *, types: Sequence[str] = (), since: int = 0) -> Iterator[list[Record]]:
-    """Pages of the streams named in `starts`, each from its offset there on; types and since as in Log.read.
+def follow(
+    log: Log, starts: dict[str, int], *, types: Sequence[str] = (), deadline: float | None = None
+) -> Iterator[list[Record]]:
+    """Pages of the streams named in `starts`, each from its offset there on; types as in Log.read.
 
     An empty page says that the end of all has been reached for now: the caller may look at something else, or stop.
-    When it asks for more, the generator sleeps until a bell rings, and at most NET seconds.
+    When it asks for more, the generator sleeps until a bell rings, and at most NET seconds; it stops when `deadline`
+    (monotonic seconds) has passed.
     """
     places = dict(starts)
     bells = [Bell(log.home, stream) for stream in places]
@@ -33,14 +36,17 @@ def follow(log: Log, starts: dict[str, int], *, types: Sequence[str] = (), since
         while True:
             found = False
             for stream, start in places.items():
-                page = log.read(stream, start=start, types=types, since=since, limit=PAGE)
+                page = log.read(stream, start=start, types=types, limit=PAGE)
                 if page:
                     places[stream] = page[-1].offset + 1
                     found = True
                     yield page
             if not found:
                 yield []
-                wait(bells, NET)
+                left = NET if deadline is None else min(NET, deadline - time.monotonic())
+                if left <= 0:
+                    return
+                wait(bells, left)
     finally:
         for bell in bells:
             bell.close()
@@ -58,14 +64,3 @@ def follow_all(
             yield page
             if not page and wait([bell], NET):
                 time.sleep(GATHER)
-
-
-def until(log: Log, stream: str, deadline: float | None) -> Iterator[None]:
-    """Give control at once, and again whenever `stream` grows, until `deadline` (monotonic seconds) has passed."""
-    with Bell(log.home, stream) as bell:
-        while True:
-            yield
-            left = NET if deadline is None else min(NET, deadline - time.monotonic())
-            if left <= 0:
-                return
-            wait([bell], left)

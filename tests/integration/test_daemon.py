@@ -52,7 +52,7 @@ def test_a_grandchild_that_keeps_stdout_open_does_not_keep_the_run(log: Log) -> 
     ended = agents.ended(log, agent["id"])
     left = int(output(log, agent["id"]))
     assert (ended["state"], ended["left"]) == ("completed", 1)
-    assert agents.state(left) == "S"
+    eventually(lambda: agents.state(left) == "S", "it sleeps on")
     agents.kill(left)
 
 

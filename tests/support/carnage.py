@@ -21,10 +21,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 PAUSE = 0.01
-# Both streams, numbered, with a pause every few lines so that it is still writing when its daemon dies.
+# Both streams, numbered, from the moment `go` is there on; a pause every few lines keeps all writing for seconds.
 WRITER = """
 import os, sys, time
-who, lines = sys.argv[1], int(sys.argv[2])
+who, lines, go = sys.argv[1], int(sys.argv[2]), sys.argv[3]
+while not os.path.exists(go):
+    time.sleep(0.05)
 for n in range(lines):
     os.write(1, b"%s out %d\\n" % (who.encode(), n))
     os.write(2, b"%s err %d\\n" % (who.encode(), n))
@@ -82,7 +84,7 @@ def adopt(ids: set[str]) -> int:
     """A successor daemon for each; how many took a run over."""
     command = [sys.executable, "-m", "swarm_daemon", "--adopt"]
     successors = [
-        subprocess.Popen([*command, one], stderr=subprocess.PIPE, start_new_session=True) for one in sorted(ids)
+        subprocess.Popen([*command, one], stderr=subprocess.DEVNULL, start_new_session=True) for one in sorted(ids)
     ]
     return sum(successor.wait(timeout=120) == 0 for successor in successors)
 
@@ -102,8 +104,13 @@ def differences(agent_id: str, lines: int) -> Iterator[str]:
 def carnage(agents: int, kill: int, lines: int, seed: int) -> Result:
     """Do it all, in the SWARM_HOME of the environment."""
     chance = random.Random(seed)
-    job = json.dumps({"command": [sys.executable, "-S", "-c", WRITER, "agent", str(lines)]})
+    go = os.path.join(os.environ["SWARM_HOME"], "go")
+    job = json.dumps({"command": [sys.executable, "-S", "-c", WRITER, "agent", str(lines), go]})
     ids = swarmctl("spawn", "--from", "-", stdin=(job + "\n") * agents).decode().split()
+    with open(go, "w", encoding="ascii"):
+        pass
+    while not all(swarmctl("logs", "-n", "1", one) for one in (ids[0], ids[-1])):
+        time.sleep(PAUSE)
     killed = kill_daemons(ids, kill, chance)
     adopted = adopt(killed)
     waiting = subprocess.run(

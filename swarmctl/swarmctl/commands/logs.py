@@ -19,6 +19,7 @@ from swarm_store.output import last_chunks
 from .. import home, values
 from ..streams import JsonForm, Printer
 from .options import HELP, AgentsArgument, FollowOption, JsonOption, new_verb
+from .waiting import Orphans
 
 verb = new_verb()
 
@@ -102,6 +103,7 @@ def _print_last(
 def follow_output(log: Log, printer: Printer, agents: list[Agent], starts: dict[str, int], types: list[str]) -> None:
     """Print what comes until every agent has ended and all of it is printed."""
     running = {agent["id"] for agent in agents}
+    orphans = Orphans(log)
     for page in follow(log, starts, types=types):
         printer.chunks(page)
         for record in page:
@@ -109,6 +111,7 @@ def follow_output(log: Log, printer: Printer, agents: list[Agent], starts: dict[
         if page:
             continue
         running = {one for one in running if not _has_ended(log, one)}
+        orphans.look(running)
         if not running:  # what was written between the empty page and the end
             for stream, start in starts.items():
                 while rest := log.read(stream, start=start, types=types, limit=PAGE):

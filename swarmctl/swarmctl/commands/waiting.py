@@ -4,44 +4,62 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from swarm_daemon import control
 from swarm_daemon.signals import number_of
 from swarm_store import events, registry
+from swarm_store.bells import NET
 from swarm_store.fold import Agent
-from swarm_store.follow import until
-from swarm_store.lifecycle import LOST, TERMINAL
+from swarm_store.follow import follow
+from swarm_store.lifecycle import LIVE, LOST, TERMINAL
 from swarm_store.log import Log
 
 TIMED_OUT = 124
 FAILED_OURSELVES = 125
+ENDINGS = (events.AGENT_EXITED, events.AGENT_LOST, events.AGENT_REMOVED)
 
 
 def ends(log: Log, agents: list[Agent], timeout: float | None) -> Iterator[Agent]:
-    """Each of `agents` when it has ended, in the order in which they are seen to; stops after `timeout` seconds.
-
-    Says once on stderr of an agent whose daemon is dead that nobody is following it.
-    """
-    left = {agent["id"] for agent in agents}
-    told: set[str] = set()
+    """Each of `agents` when it has ended, in the order in which they do; stops after `timeout` seconds."""
     deadline = None if timeout is None else time.monotonic() + timeout
-    for _ in until(log, events.REGISTRY, deadline):
-        for one in sorted(left):
+    start = log.head(events.REGISTRY)
+    left = {agent["id"] for agent in agents}
+    touched = set(left)
+    orphans = Orphans(log)
+    for page in follow(log, {events.REGISTRY: start}, types=ENDINGS, deadline=deadline):
+        for one in sorted(left & touched):
             agent = registry.get(log, one)
             if agent is None or agent["state"] in TERMINAL:
                 left.discard(one)
                 if agent is not None:
                     yield agent
-            elif one not in told and not control.has_daemon(log.home, agent):
-                told.add(one)
-                hint = f"{sys.executable} -m swarm_daemon --adopt {one}"
-                print(
-                    f"swarmctl: the daemon of agent {one} is dead; a successor is needed: {hint}",
-                    file=sys.stderr,
-                )
         if not left:
             return
+        touched = {record.key for record in page if record.key}
+        if not page:
+            orphans.look(left)
+
+
+class Orphans:
+    """Says on stderr, once for each, that nobody follows a living agent because its daemon is dead."""
+
+    def __init__(self, log: Log) -> None:
+        self._log = log
+        self._told: set[str] = set()
+        self._next = 0.0
+
+    def look(self, ids: Iterable[str]) -> None:
+        """Look at agents that are waited for, once every few seconds however often it is called."""
+        if time.monotonic() < self._next:
+            return
+        self._next = time.monotonic() + NET
+        for one in set(ids) - self._told:
+            agent = registry.get(self._log, one)
+            if agent and agent["state"] in LIVE and not control.has_daemon(self._log.home, agent):
+                self._told.add(one)
+                hint = f"{sys.executable} -m swarm_daemon --adopt {one}"
+                print(f"swarmctl: the daemon of agent {one} is dead; a successor can go on: {hint}", file=sys.stderr)
 
 
 def status(agent: Agent) -> int:
