@@ -85,7 +85,7 @@ class Daemon:
         ready = {file for file, _ in poll.poll(seconds * 1000)}
         if self.bell.file in ready:
             self.bell.clear()
-        if self.bell.file in ready or seconds == NET_SECONDS:
+        if self.bell.file in ready or not (ready or self.pump.pending()):
             self._look_inside = True
 
     def _reap_orphans(self) -> None:

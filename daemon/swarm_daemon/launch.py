@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 HANDSHAKE_SECONDS = 60.0  # a machine that starts hundreds at once may need many of them
 DEFAULT_GRACE = 10.0
+_keepers: set[int] = set()  # of this process's launches: its children until they end
 _KEPT = ("PATH", "LANG", "LC_ALL", "TZ", "HOME", "XDG_RUNTIME_DIR", "LD_LIBRARY_PATH")
 
 
@@ -81,6 +82,7 @@ class Launch:
 
     def __init__(self, home: Home, agent_id: str, number: int, spec: Spec) -> None:
         """Write the run's files and start its daemon. Raises CannotStart where either is impossible."""
+        reap()
         self.agent_id = agent_id
         self._run = Run(home, agent_id, number)
         spec = {**spec, "env": {**spec["env"], MARK: self._run.mark}}
@@ -113,6 +115,7 @@ class Launch:
             raise
         finally:
             os.close(tell)
+        _keepers.add(pid)
         return told, pid
 
     def wait(self, timeout: float = HANDSHAKE_SECONDS) -> dict[str, Any]:
@@ -150,6 +153,18 @@ class Launch:
             os.waitpid(self._pid, 0)
         except OSError:
             pass
+        _keepers.discard(self._pid)
+
+
+def reap() -> None:
+    """Reap the keepers of ended runs that this process has launched, so that a long life gathers no zombies."""
+    for pid in list(_keepers):
+        try:
+            gone = os.waitpid(pid, os.WNOHANG)[0] == pid
+        except ChildProcessError:
+            gone = True
+        if gone:
+            _keepers.discard(pid)
 
 
 def _program() -> str:

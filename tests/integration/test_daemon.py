@@ -253,3 +253,11 @@ def test_an_identity_is_not_fooled_by_a_reused_pid(log: Log) -> None:
     stranger.kill()
     stranger.wait()
     assert not is_alive(me)
+
+
+def test_a_long_lived_spawner_gathers_no_zombies(log: Log) -> None:
+    """The keepers of ended runs are reaped by the process that launched them, with its next launch."""
+    first = agents.ended(log, spawn(log, "true")["id"])
+    eventually(lambda: agents.state(first["keeper"]["pid"]) == "Z", "the keeper's end")
+    spawn(log, "true")
+    assert agents.state(first["keeper"]["pid"]) is None
