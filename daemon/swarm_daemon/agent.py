@@ -168,7 +168,7 @@ class Daemon:
         while True:
             try:
                 while self.pump.pending():
-                    self._publish_all()
+                    self.pump.publish_batch()
                 with self.log.transaction(durable=True) as transaction:
                     closed = events.output_closed(self.run.agent_id, self.run.number, **self.pump.ranges())
                     transaction.append(events.agent_stream(self.run.agent_id), [closed])
@@ -179,11 +179,6 @@ class Daemon:
                 time.sleep(RETRY_SECONDS)
         self.close()
         clear_up(self.run, self.keeper)
-
-    def _publish_all(self) -> None:
-        with self.log.transaction() as transaction:
-            reached = self.pump.append(transaction)
-        self.pump.settle(reached)
 
     def _ended(self) -> Event:
         end = self.watch.end()

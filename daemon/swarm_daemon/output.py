@@ -126,6 +126,7 @@ class Pump:
         self.journals = [Journal(run, stream, log.sequence(self._stream, self._producer(stream))) for stream in STREAMS]
         self._not_before = 0.0
         self._full_until = 0.0  # the disk has no room for a journal: the child waits in its write until then
+        self._unsure = False  # whether a commit that failed has happened after all
         self.trouble = ""  # why the last attempt failed, for the daemon's own log; empty where it did not
 
     def _producer(self, stream: str) -> str:
@@ -181,18 +182,27 @@ class Pump:
         if self.due_in() != 0.0 or not self.pending():
             return
         try:
-            with self._log.transaction() as transaction:
-                moved = self.append(transaction)
+            self.publish_batch()
         except LogUnusable as error:
             self.trouble = error.message
             self._not_before = time.monotonic() + RETRY_SECONDS
             return
         self.trouble = ""
-        self.settle(moved)
         waited = self._log.waited
         self._not_before = time.monotonic() + (
             min(waited * PATIENCE, GATHER_LIMIT) if waited > CROWDED_SECONDS else 0.0
         )
+
+    def publish_batch(self) -> None:
+        """Publish up to BATCH chunks of each stream. Raises LogUnusable; what the log has then is asked of it later."""
+        if self._unsure:
+            known = {one.stream: self._log.sequence(self._stream, self._producer(one.stream)) for one in self.journals}
+            self.settle(known)
+        self._unsure = True
+        with self._log.transaction() as transaction:
+            reached = self.append(transaction)
+        self._unsure = False
+        self.settle(reached)
 
     def append(self, transaction: Transaction, most: int = BATCH) -> dict[str, int]:
         """Append up to `most` chunks of each stream to the log; the byte up to which each is published then."""

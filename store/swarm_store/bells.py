@@ -28,7 +28,8 @@ _count = 0
 
 
 def _directory(home: Home, name: str) -> str:
-    return os.path.join(home.bells, name.replace("%", "%25").replace("/", "%2F"))
+    quoted = name.replace("%", "%25").replace("/", "%2F")
+    return os.path.join(home.bells, "%2E" + quoted[1:] if quoted.startswith(".") else quoted)
 
 
 def ring(home: Home, names: Iterable[str]) -> None:
@@ -123,7 +124,10 @@ def _listen(directory: str, listener: str) -> tuple[str, int]:
     """Make the FIFO aside, open it, then put it in place: nobody ever meets one without its reader."""
     aside, path = os.path.join(directory, "." + listener), os.path.join(directory, listener)
     while True:
-        os.makedirs(directory, mode=0o700, exist_ok=True)
+        try:
+            os.mkdir(directory, 0o700)
+        except FileExistsError:
+            pass
         try:
             os.mkfifo(aside, 0o600)
             file = os.open(aside, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)

@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     from typing import Any
 
 
+def _refuse(constant: str) -> Any:
+    raise ValueError(f"not JSON: {constant}")
+
+
 class _Scanning:
     """What the C scanner asks for: the standard library's defaults."""
 
@@ -19,7 +23,7 @@ class _Scanning:
     object_pairs_hook = None
     parse_float = float
     parse_int = int
-    parse_constant = None
+    parse_constant = staticmethod(_refuse)
 
 
 def _lean() -> tuple[Any, Any]:
@@ -52,7 +56,10 @@ def _standard() -> tuple[Any, Any]:
     def dumps(value: Any) -> str:
         return json.dumps(value, separators=(",", ":"), allow_nan=False)
 
-    return dumps, json.loads
+    def loads(text: str) -> Any:
+        return json.loads(text, parse_constant=_refuse)
+
+    return dumps, loads
 
 
 try:

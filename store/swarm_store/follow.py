@@ -31,8 +31,9 @@ def follow(
     (monotonic seconds) has passed.
     """
     places = dict(starts)
-    bells = [Bell(log.home, stream) for stream in places]
+    bells: list[Bell] = []
     try:
+        bells += (Bell(log.home, stream) for stream in places)
         while True:
             found = False
             for stream, start in places.items():

@@ -6,6 +6,7 @@ import os
 import stat
 
 from . import registry
+from . import statements as sql
 from .driver import sqlite3
 
 TYPE_CHECKING = False
@@ -29,7 +30,8 @@ def sqlite_version() -> tuple[bool, str, str]:
 def integrity(log: Log) -> list[str]:
     """What SQLite finds wrong with the file, and streams whose offsets are not dense; empty when sound."""
     said = [str(row[0]) for row in log.query("PRAGMA quick_check(5)")]
-    return [] if said == ["ok"] else said
+    broken = [f"stream {row[0]} has a hole in its offsets" for row in log.query(sql.BROKEN_STREAMS)]
+    return broken if said == ["ok"] else said
 
 
 def differing(log: Log) -> list[str]:

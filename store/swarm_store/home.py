@@ -42,6 +42,8 @@ NETWORK_FILE_SYSTEMS = frozenset(
         "davfs",
     ]
 )
+# How mountinfo writes what would end a field or a line; the backslash last.
+_ESCAPES = (("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\"))
 
 
 class Home:
@@ -50,7 +52,7 @@ class Home:
     __slots__ = ("agents", "bells", "database", "lock", "path")
 
     def __init__(self, path: str) -> None:
-        self.path = os.path.abspath(path)
+        self.path = "/" + os.path.abspath(path).lstrip("/")  # SQLite takes what follows `//` for a host
         self.database = os.path.join(self.path, "swarm.db")
         self.lock = os.path.join(self.path, "swarm.db.lock")
         self.bells = os.path.join(self.path, "bells")
@@ -122,11 +124,11 @@ def file_system(path: str) -> str | None:
 def mounted_type(path: str, mountinfo: str) -> str | None:
     """The type of the mount in `mountinfo` (see proc(5)) that holds `path`; the last of equals is on top."""
     best, kind = -1, None
-    for line in mountinfo.splitlines():
+    for line in filter(None, mountinfo.split("\n")):
         fields, _, after = line.partition(" - ")
         point = fields.split(" ")[4]
-        if "\\" in point:
-            point = point.encode("utf-8", "surrogateescape").decode("unicode_escape")
+        for escape, char in _ESCAPES:
+            point = point.replace(escape, char)
         inside = point == "/" or path == point or path.startswith(point + "/")
         if inside and len(point) >= best:
             best, kind = len(point), after.split(" ", 1)[0]

@@ -12,7 +12,7 @@ import os
 import struct
 import time
 
-from .errors import LogBusy
+from .errors import LogBusy, LogUnusable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,7 +42,12 @@ class WriteLock:
         self.path = path
         self.timeout = timeout
         self.waited = 0.0  # seconds the last acquisition took: what writers pace themselves by
-        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise LogUnusable(
+                f"cannot open {path}: {error.strerror}", "look at its permissions and the disk"
+            ) from error
 
     def close(self) -> None:
         os.close(self._file)
@@ -88,6 +93,7 @@ class WriteLock:
             before = signal.signal(signal.SIGALRM, give_up)
         except ValueError:  # not the main thread
             return self._try_often()
+        mask = signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGALRM])  # whoever started us may have blocked it
         signal.setitimer(signal.ITIMER_REAL, self.timeout)
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX)
@@ -98,6 +104,7 @@ class WriteLock:
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
             signal.signal(signal.SIGALRM, before)
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         return None
 
     def _try_often(self) -> None:

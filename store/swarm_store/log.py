@@ -129,7 +129,7 @@ class Log:
         and `key` (an agent's id) choose, `lifecycle` leaves output out. `backwards` takes the last ones, last first.
         """
         given: dict[str, Any] = {
-            "start": start,
+            "start": min(start, FOREVER),
             "until": until,
             "since": since,
             "to": to,
@@ -200,14 +200,18 @@ class Log:
     def give_back(self) -> None:
         """Give free pages back to the file system, in steps that hold the write lock for milliseconds."""
         assert self.lock is not None
-        free = VACUUM_PAGES
-        while free >= VACUUM_PAGES:
+        free, before = self._free_pages(), -1
+        while free and free != before:  # a copy that was made without auto_vacuum keeps its free pages
             with self.lock, InWords(self.home):
                 # executescript, because execute() frees one page only.
                 self.database.executescript(f"PRAGMA incremental_vacuum({VACUUM_PAGES})")
-                free = self.database.execute("PRAGMA freelist_count").fetchone()[0]
+            free, before = self._free_pages(), free
         with self.lock, InWords(self.home):
             self.database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def _free_pages(self) -> int:
+        count: int = self.query("PRAGMA freelist_count")[0][0]
+        return count
 
 
 def _prepared(home: Home) -> bool:

@@ -33,7 +33,7 @@ def connect(home: Home, lock: WriteLock | None) -> sqlite3.Connection:
             raise NoLog(f"there is no event log in {home.path} yet", "swarmctl spawn makes one")
     database = _open(home, "ro" if lock is None else "rwc", lock)
     try:
-        version = _version(database)
+        version = _version(database, home)
         if lock is not None:
             if version < sql.VERSION:
                 version = _bring_up(database, home, lock)
@@ -72,23 +72,27 @@ def _settings(database: sqlite3.Connection) -> None:
         database.execute(f"PRAGMA {setting}")
 
 
-def _version(database: sqlite3.Connection) -> int:
+def _version(database: sqlite3.Connection, home: Home) -> int:
+    """The schema's version; 0 for a database that is still empty. Raises LogUnusable for what is no event log."""
     version: int = database.execute("PRAGMA user_version").fetchone()[0]
-    return version
+    application = database.execute("PRAGMA application_id").fetchone()[0]
+    if application == sql.APPLICATION:
+        return version
+    if version or application or database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+        raise LogUnusable(f"{home.database} is not an event log", "name another state directory in SWARM_HOME")
+    return 0
 
 
 def _bring_up(database: sqlite3.Connection, home: Home, lock: WriteLock) -> int:
     from . import schema  # SQLAlchemy: only the first user of a log pays for it
 
     with lock:
-        version = _version(database)  # somebody may have been faster
+        version = _version(database, home)  # somebody may have been faster
         if version == 0:
-            if database.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]:
-                raise LogUnusable(f"{home.database} is not an event log", "name another state directory in SWARM_HOME")
             schema.create(database)
         elif version < sql.VERSION:
             schema.migrate(database, version)
-    return _version(database)
+    return _version(database, home)
 
 
 def _check_version(database: sqlite3.Connection, home: Home, version: int) -> None:

@@ -49,6 +49,8 @@ def resolve(log: Log, word: str) -> Agent:
 
     Raises NoSuchAgent, and WrongUsage where several ids start so.
     """
+    if not _is_text(word):
+        raise no_such(word)
     found = get(log, word)
     if found is not None:
         return found
@@ -63,6 +65,15 @@ def resolve(log: Log, word: str) -> Agent:
     if one is None:
         raise no_such(word)
     return one
+
+
+def _is_text(word: str) -> bool:
+    """Whether SQLite can compare it: bytes of a command line that are not UTF-8 are no text."""
+    try:
+        word.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def ambiguous(word: str, ids: Sequence[str]) -> WrongUsage:

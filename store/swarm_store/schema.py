@@ -15,7 +15,7 @@ from sqlalchemy.dialects import sqlite as dialect
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from .clock import now
-from .statements import VERSION
+from .statements import APPLICATION, VERSION
 
 OLDEST_WRITER = 1
 # From version N to N + 1. A step may only add; what it makes useless goes one version later.
@@ -134,6 +134,7 @@ def create(database: sqlite3.Connection) -> None:
         "oldest_writer": str(OLDEST_WRITER),
     }
     database.executemany("INSERT INTO meta(key, value) VALUES (?, ?)", list(facts.items()))
+    database.execute(f"PRAGMA application_id={APPLICATION}")
     database.execute(f"PRAGMA user_version={VERSION}")
     database.execute("COMMIT")
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 VERSION = 1  # of the schema: SQLite's user_version
+APPLICATION = 0x73776D31  # "swm1": SQLite's application_id, by which an event log is told from other databases
 
 FACT = "SELECT value FROM meta WHERE key = :key"
 
 STREAM = "SELECT id, head FROM streams WHERE name = :name"
 NEW_STREAM = "INSERT INTO streams(name, head) VALUES (:name, 0)"
 MOVE_HEAD = "UPDATE streams SET head = :head WHERE id = :id"
-STREAMS = "SELECT name, head FROM streams ORDER BY name"
+BROKEN_STREAMS = (
+    "SELECT s.name FROM streams s LEFT JOIN records r ON r.stream_id = s.id GROUP BY s.id"
+    " HAVING count(r.offset) AND (max(r.offset) <> s.head - 1 OR count(r.offset) <> max(r.offset) - min(r.offset) + 1)"
+)
 LAST_POSITION = "SELECT seq FROM sqlite_sequence WHERE name = 'records'"
 POSITION_AT = "SELECT max(position) FROM records WHERE time <= :time"
 

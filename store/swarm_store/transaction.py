@@ -13,7 +13,7 @@ from . import statements as sql
 from .bells import ALL, ring
 from .codec import encode
 from .driver import sqlite3
-from .errors import OffsetConflict, ProducerFenced
+from .errors import OffsetConflict, ProducerFenced, SwarmError
 from .events import REGISTRY, Record
 from .projection import project
 from .trouble import InWords
@@ -27,7 +27,10 @@ if TYPE_CHECKING:
 
 CHECKPOINT_BYTES = 4 << 20
 CHECKPOINT_SECONDS = 1.0
-_RECORD_COST = 4096  # bytes of WAL that a record takes beside its payload, roughly: the page it lands on
+# Bytes of WAL that things take, roughly, beside payloads: the pages of tables and indexes that they touch (measured).
+_TRANSACTION_COST = 6 * 4096
+_RECORD_COST = 4096
+_PROJECTION_COST = 8 * 4096
 
 
 class Producer(namedtuple("Producer", ("id", "epoch", "sequence"))):
@@ -54,13 +57,14 @@ class Appended(namedtuple("Appended", ("first", "next", "duplicate"))):
 class Transaction:
     """Appends that become visible together. Only within `Log.transaction`."""
 
-    __slots__ = ("_database", "_time", "rung", "size")
+    __slots__ = ("_database", "_time", "is_broken", "rung", "size")
 
     def __init__(self, database: sqlite3.Connection, time: int) -> None:
         self._database = database
         self._time = time
         self.rung: set[str] = set()
-        self.size = 0
+        self.size = _TRANSACTION_COST
+        self.is_broken = False  # an append raised: what it had done of its work must not be committed
 
     def append(
         self,
@@ -75,6 +79,14 @@ class Transaction:
         `expected` is the offset that the first is to get: OffsetConflict where it would get another. `producer` makes
         the call idempotent (see Producer). Events of the registry are projected as well: see projection.project.
         """
+        self.is_broken = True
+        appended = self._append(stream, events, producer, expected)
+        self.is_broken = False
+        return appended
+
+    def _append(
+        self, stream: str, events: Sequence[Event], producer: Producer | None, expected: int | None
+    ) -> Appended:
         stream_id, head = self._stream(stream)
         if producer is not None and self._seen(stream_id, producer):
             return Appended(head, head, True)
@@ -126,7 +138,10 @@ class Transaction:
                 raise ProducerFenced(
                     f"{producer.id} has been taken over (epoch {row[0]} is newer than {producer.epoch})"
                 )
-            if producer.sequence <= row[1]:
+            if producer.sequence <= row[1] and producer.epoch == row[0]:
+                return True
+            if producer.sequence <= row[1]:  # a repeat by a successor, which has taken over all the same
+                self._database.execute(sql.MOVE_PRODUCER, {**place, "epoch": producer.epoch, "sequence": row[1]})
                 return True
         place |= {"epoch": producer.epoch, "sequence": producer.sequence}
         self._database.execute(sql.MOVE_PRODUCER, place)
@@ -149,6 +164,7 @@ class Transaction:
             self._database.execute(sql.INSERT_PAYLOAD, {"position": position, "bytes": event.payload})
             self.size += len(event.payload)
         if stream == REGISTRY:
+            self.size += _PROJECTION_COST
             project(
                 self._database,
                 Record(position, stream, offset, self._time, event.type, event.key, event.data, None),
@@ -171,39 +187,48 @@ class Writing:
     def __enter__(self) -> Transaction:
         self._lock.acquire()
         try:
+            time = self._log.clock()
             with InWords(self._home):
                 self._log.set_durable(self._durable)
                 self._database.execute("BEGIN IMMEDIATE")
         except BaseException:
-            self._lock.release()
+            self._roll_back()
             raise
-        self._made = Transaction(self._database, self._log.clock())
+        self._made = Transaction(self._database, time)
         return self._made
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         try:
             with InWords(self._home):
+                if error is None and self._made.is_broken:
+                    raise SwarmError("an append in this transaction has failed, so nothing of it is written")
                 if error is None:
-                    self._commit()
+                    self._database.execute("COMMIT")
+                    self._checkpoint(self._made.size)
                 elif isinstance(error, sqlite3.Error):
                     raise error
         finally:
-            if self._database.in_transaction:
-                self._database.execute("ROLLBACK")
-            self._lock.release()
+            self._roll_back()
         if error is None and self._made.rung:
             ring(self._home, (*self._made.rung, ALL))
 
-    def _commit(self) -> None:
-        self._database.execute("COMMIT")
-        self._checkpoint(self._made.size)
+    def _roll_back(self) -> None:
+        """Undo what is not committed, and release the lock."""
+        try:
+            if self._database.in_transaction:
+                self._database.execute("ROLLBACK")
+        finally:
+            self._lock.release()
 
     def _checkpoint(self, size: int) -> None:
-        """Copy the WAL back once it has grown, as the holder of the lock."""
-        written, last = self._lock.tally()
-        written += size
-        moment = time.monotonic()
-        if written >= CHECKPOINT_BYTES and moment - last >= CHECKPOINT_SECONDS:
-            _, pages, copied = self._database.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
-            written, last = (0 if pages == copied else written), moment
-        self._lock.set_tally(written, last)
+        """Copy the WAL back once it has grown, as the holder of the lock. Never raises: the commit has happened."""
+        try:
+            written, last = self._lock.tally()
+            written += size
+            moment = time.monotonic()
+            if written >= CHECKPOINT_BYTES and moment - last >= CHECKPOINT_SECONDS:
+                _, pages, copied = self._database.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+                written, last = (0 if pages == copied else written), moment
+            self._lock.set_tally(written, last)
+        except (OSError, sqlite3.Error):
+            pass  # a full disk: the next commit tries again
