@@ -75,6 +75,8 @@ def _become(run: Run, spec: Spec, gate: int) -> NoReturn:
             code = NOT_FOUND
         why = {"step": step, "errno": error.errno, "error": error.strerror, "exit_code": code}
         write_aside(run.refused, why)
+    except ValueError as error:  # a NUL in a word, a character that the file system has not
+        write_aside(run.refused, {"step": step, "errno": None, "error": str(error), "exit_code": code})
     finally:
         os._exit(code)
 

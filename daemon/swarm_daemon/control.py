@@ -13,7 +13,7 @@ from collections import namedtuple
 
 from swarm_store import events, lifecycle, registry
 from swarm_store.clock import SECOND, now, rfc3339
-from swarm_store.errors import CannotStart, NotPossible, SwarmError
+from swarm_store.errors import CannotStart, NotPossible, SwarmError, WrongUsage
 
 from . import begin
 from .launch import HANDSHAKE_SECONDS, Launch, make_spec
@@ -70,7 +70,7 @@ def request(
     WrongUsage, and SwarmError where agents spawn agents too deep.
     """
     agent_id = new_id()
-    directory = os.path.abspath(cwd if cwd is not None else os.getcwd())
+    directory = _directory(cwd)
     parent, depth = os.environ.get("SWARM_AGENT_ID"), _depth()
     own = {"SWARM_HOME": home.path, "SWARM_AGENT_ID": agent_id, "SWARM_DEPTH": str(depth)}
     own |= {"SWARM_AGENT_NAME": name or "", "SWARM_PARENT_ID": parent or ""}
@@ -100,6 +100,13 @@ def request(
         host=os.uname().nodename,
     )
     return Request(agent_id, spawned, spec)
+
+
+def _directory(cwd: str | None) -> str:
+    try:
+        return os.path.abspath(cwd if cwd is not None else os.getcwd())
+    except FileNotFoundError:
+        raise WrongUsage("the current directory has been deleted", "name another with --cwd") from None
 
 
 def _keep_stdin(home: Home, agent_id: str) -> str:

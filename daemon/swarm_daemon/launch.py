@@ -47,7 +47,7 @@ def make_spec(
     """What a run is started from; times in seconds. Raises CannotStart or WrongUsage for what cannot be started."""
     if not os.path.isdir(cwd):
         raise WrongUsage(f"there is no directory {cwd}", "name another with --cwd")
-    if stdin is not None and not os.access(stdin, os.R_OK):
+    if stdin is not None and (os.path.isdir(stdin) or not os.access(stdin, os.R_OK)):
         raise WrongUsage(f"cannot read {stdin}", "name another file with --stdin")
     check_command(command[0], cwd, env)
     return {
@@ -70,11 +70,27 @@ def check_command(name: str, cwd: str, env: dict[str, str]) -> None:
     else:
         search = env.get("PATH", os.defpath)
         usable = shutil.which(name, path=search) is not None
-        found = name if usable else shutil.which(name, mode=os.F_OK, path=search)
+        found = shutil.which(name, mode=os.X_OK if usable else os.F_OK, path=search)
     if found is None:
         raise CannotStart(f"command not found: {name}", "give its path, or look at PATH", NOT_FOUND)
     if not usable:
+        if os.path.isdir(found):
+            raise CannotStart(f"is a directory: {found}", "name a program", NOT_EXECUTABLE)
         raise CannotStart(f"not executable: {found}", f"chmod +x {found}, or name its interpreter", NOT_EXECUTABLE)
+    interpreter = _interpreter(os.path.join(cwd, found))
+    if interpreter and not os.path.exists(os.path.join(cwd, interpreter)):
+        raise CannotStart(f"{found} wants an interpreter that is not there: {interpreter}", "correct its #!", NOT_FOUND)
+
+
+def _interpreter(path: str) -> str | None:
+    """What a script's first line names; None where it is no script, or cannot be read."""
+    try:
+        with open(path, "rb") as file:
+            first = file.readline(256)
+    except OSError:
+        return None
+    words = first[2:].split(None, 1)
+    return os.fsdecode(words[0]) if first.startswith(b"#!") and words else None
 
 
 class Launch:

@@ -6,7 +6,7 @@ import os
 
 from . import statements as sql
 from .driver import sqlite3
-from .errors import LogUnusable
+from .errors import LogUnusable, NoSuchAgent
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,6 +20,8 @@ WAL_KEPT = 64 << 20
 
 class NoLog(LogUnusable):
     """There is no log yet: nothing has ever been spawned here."""
+
+    exit_code = NoSuchAgent.exit_code  # who asks for an agent has the answer: there is none
 
 
 def connect(home: Home, lock: WriteLock | None) -> sqlite3.Connection:

@@ -31,13 +31,19 @@ class Line(namedtuple("Line", ("record", "stream", "bytes", "whole"))):
 class Lines:
     """Splits one agent's chunks into lines, holding back what has no newline yet.
 
-    Where reading begins in the middle (`cut`), what comes before a stream's first newline is a line's end, and dropped.
+    Where reading begins in the middle (`cut`), what comes before a stream's first newline is a line's end, and dropped;
+    but not where `begin` has said that the line before was whole.
     """
 
     def __init__(self, *, cut: bool = False) -> None:
         self._cut = cut
         self._held: dict[tuple[int, str], list[bytes]] = {}
         self._last: dict[tuple[int, str], Record] = {}
+
+    def begin(self, before: Record) -> None:
+        """Reading begins after the chunk `before`: if that ended a line, the next one is whole."""
+        if (before.payload or b"").endswith(b"\n"):
+            self._held[before.data["run"], STREAM_OF[before.type]] = []
 
     def feed(self, record: Record) -> Iterator[Line]:
         """The lines that `record` (a chunk of output) completes."""
@@ -64,7 +70,8 @@ class Lines:
     def rest(self) -> list[Line]:
         """The unfinished lines: for when no more output will come."""
         left = [Line(self._last[place], place[1], b"".join(held), False) for place, held in self._held.items() if held]
-        self._held.clear()
+        for held in self._held.values():
+            held.clear()  # the places stay: what comes next goes on from there
         return left
 
 

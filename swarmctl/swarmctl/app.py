@@ -5,6 +5,7 @@ A verb's module is imported when it is called, so that `list` does not pay for w
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from importlib import import_module
@@ -54,7 +55,7 @@ class Verbs(TyperGroup):
 app = typer.Typer(
     cls=Verbs,
     name="swarmctl",
-    no_args_is_help=True,
+    invoke_without_command=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -69,33 +70,44 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def swarmctl(
+    context: typer.Context,
     version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Show the version."),
 ) -> None:
     """Run AI agents, or any commands, for hours: detached, logged, nothing lost whoever dies.
 
     State lives in $SWARM_HOME, else in $XDG_STATE_HOME/swarmctl.
     """
+    if context.invoked_subcommand is None:
+        print(context.get_help(), file=sys.stderr)
+        raise typer.Exit(2)
 
 
 def main() -> None:
     """Run the command line and exit with its status."""
-    _open_standard_files()
+    _fill_closed()
     status = _run()
     try:
         sys.stdout.flush()
     except BrokenPipeError:
         status = _closed_pipe()
     except OSError as error:
-        status = _complain(f"cannot write to stdout: {error.strerror}", "", 1)
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        status = _unwritable(error)
     sys.exit(status)
 
 
-def _open_standard_files() -> None:
-    """See that 0, 1 and 2 are open, so that nothing else we open is taken for one of them."""
-    while (file := os.open(os.devnull, os.O_RDWR)) <= 2:
-        pass
-    os.close(file)
+def _fill_closed() -> None:
+    """Where stdin, stdout or stderr is closed, put something in its place, so that no file of ours gets its number.
+
+    Reading gives nothing and errors are not said; what is written to stdout fails, as it would have.
+    """
+    for number in (0, 1, 2):
+        try:
+            os.fstat(number)
+        except OSError:  # the lowest number that is free is this one
+            os.open(os.devnull, os.O_WRONLY if number == 2 else os.O_RDONLY)
+    sys.stdin = sys.stdin or open(0, closefd=False)  # noqa: SIM115
+    sys.stdout = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115
+    sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115
 
 
 def _run() -> int:
@@ -113,8 +125,14 @@ def _run() -> int:
     except typer.TyperException as error:
         return _complain(_sentence(error), _usage(error), error.exit_code)
     except OSError as error:
+        if error.filename is None and error.errno in (errno.EBADF, errno.ENOSPC, errno.EIO):
+            return _unwritable(error)
         where = f" {error.filename}" if error.filename else ""
         return _complain(f"{error.strerror or error}{where}", "", 1)
+    except SystemExit as left:  # what Typer makes of a broken pipe
+        if isinstance(left.__context__, OSError) and left.__context__.errno == errno.EPIPE:
+            return _closed_pipe()
+        raise
 
 
 def _sentence(error: typer.TyperException) -> str:
@@ -124,17 +142,24 @@ def _sentence(error: typer.TyperException) -> str:
 
 def _usage(error: typer.TyperException) -> str:
     context = getattr(error, "ctx", None)
-    return f"see {context.command_path} --help" if context is not None else ""
+    return f"see {context.command_path if context is not None else 'swarmctl'} --help"
 
 
 def _complain(message: str, hint: str, status: int) -> int:
     """One line: what is wrong; what to do."""
+    from .render import printable  # what is quoted in a message may be anything, and steers no terminal
+
     line = f"swarmctl: {message}; {hint}" if hint else f"swarmctl: {message}"
     try:
-        print(" ".join(line.split("\n")), file=sys.stderr)
+        print(printable(line.replace("\n", " ")), file=sys.stderr)
     except OSError:
         pass
     return status
+
+
+def _unwritable(error: OSError) -> int:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # so that what is left in buffers fails no more
+    return _complain(f"cannot write to stdout: {error.strerror}", "what was asked for may have been done", 1)
 
 
 def _closed_pipe() -> int:

@@ -47,6 +47,7 @@ def read_jobs(path: str) -> list[dict[str, Any]]:
         raise WrongUsage(f"cannot read {path}: {error.strerror}", "name a file of JSON lines, or -") from error
     jobs = [_job(line, f"{path}:{number}") for number, line in enumerate(text.split(b"\n"), 1) if line.strip()]
     _check_names(jobs)
+    _check_stdin(jobs, path)
     return jobs
 
 
@@ -56,6 +57,8 @@ def _job(line: bytes, where: str) -> dict[str, Any]:
         values.name(job.name)
         values.check_labels(job.labels)
         values.check_environment(job.env)
+        if any("\0" in word for word in (*job.command, job.cwd or "", job.stdin or "")):
+            raise WrongUsage("command, cwd and stdin cannot hold NUL", "leave it out")
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         field = ".".join(map(str, first["loc"]))
@@ -63,6 +66,14 @@ def _job(line: bytes, where: str) -> dict[str, Any]:
     except SwarmError as error:
         raise WrongUsage(f"{where}: {error.message}", f"{error.hint}; nothing was spawned") from error
     return {**job.model_dump(), "line": where}
+
+
+def _check_stdin(jobs: list[dict[str, Any]], path: str) -> None:
+    """Our standard input can be read once."""
+    readers = [job["line"] for job in jobs if job["stdin"] == "-"]
+    if len(readers) > (0 if path == "-" else 1):
+        taken = "the jobs come from it" if path == "-" else f"{readers[0]} has it"
+        raise WrongUsage(f"{readers[-1]}: standard input is taken: {taken}", "name a file; nothing was spawned")
 
 
 def _check_names(jobs: list[dict[str, Any]]) -> None:

@@ -88,7 +88,7 @@ def _rich_table(agents: list[Agent]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    made = Table(box=None, pad_edge=False, header_style="bold")
+    made = Table(box=None, pad_edge=False, header_style="bold", expand=True)
     for column in COLUMNS:
         made.add_column(column, no_wrap=True, overflow="ellipsis", ratio=1 if column == "COMMAND" else None)
     for agent in agents:

@@ -101,6 +101,11 @@ class Printer:
                     self.line(line)
         self._out.flush()
 
+    def begin(self, stream: str, before: list[Record]) -> None:
+        """Reading begins after these chunks, the last ones before of stdout and stderr."""
+        for record in before:
+            self._lines[stream].begin(record)
+
     def last_lines(self, stream: str, chunks: list[Record], count: int) -> None:
         """Print the last `count` lines of `chunks`, an unfinished one among them; what follows goes on from there."""
         lines = self._lines[stream]

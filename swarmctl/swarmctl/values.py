@@ -37,10 +37,10 @@ def moment(text: str) -> int:
         pass
     try:
         time = datetime.fromisoformat(text)
-    except ValueError:
+        if time.tzinfo is None:
+            time = time.astimezone()  # as the user's clock shows it
+    except (ValueError, OverflowError):
         raise WrongUsage(f"not a time: {text!r}", "write 2026-01-31T12:00:00Z, or a duration ago such as 10m") from None
-    if time.tzinfo is None:
-        time = time.astimezone()  # as the user's clock shows it
     return int((time - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds() * SECOND)
 
 
@@ -48,7 +48,7 @@ def pair(text: str, what: str) -> tuple[str, str]:
     """`K=V`. Raises WrongUsage, naming `what` it was for."""
     key, equals, value = text.partition("=")
     if not equals or not key:
-        raise WrongUsage(f"not a {what}: {text!r}", f"write --{what} KEY=VALUE")
+        raise WrongUsage(f"--{what} {text!r} has no value or no key", f"write --{what} KEY=VALUE")
     return key, value
 
 

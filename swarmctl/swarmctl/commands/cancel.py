@@ -44,7 +44,7 @@ def cancel(
       swarmctl cancel --all --no-wait
     """
     check_signal(signal)
-    seconds = values.duration(grace) if grace else None
+    seconds = None if grace is None else values.duration(grace)
     with home.writing() as log:
         agents = _chosen(log, agent or [], label or [], all)
         for one in agents:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from typing import Annotated
 
@@ -11,7 +12,7 @@ from swarm_store import events as vocabulary
 from swarm_store import registry
 from swarm_store.events import Record
 from swarm_store.follow import PAGE, follow_all
-from swarm_store.log import Log
+from swarm_store.log import FOREVER, Log
 from swarm_store.opening import NoLog
 
 from .. import home
@@ -44,15 +45,18 @@ def events(
     try:
         log = home.writing() if follow else home.reading()
     except NoLog:
+        if agent:
+            raise
         if json:
             print("[]")
         return
     with log:
         key = registry.resolve(log, agent)["id"] if agent else None
         writer = Json("no" if not json else "lines" if follow else "array")
-        for page in _pages(log, follow, after + 1, type or [], key):
+        for page in _pages(log, follow, min(after, FOREVER) + 1, type or [], key):
             for record in page:
                 _print(record, writer)
+            sys.stdout.flush()
         writer.end()
 
 
@@ -69,6 +73,6 @@ def _pages(log: Log, follow: bool, start: int, types: list[str], key: str | None
 
 def _print(record: Record, writer: Json) -> None:
     if writer.form == "no":
-        print(event_as_text(record), flush=True)
+        print(event_as_text(record))
     else:
         writer.item(event_as_data(record))

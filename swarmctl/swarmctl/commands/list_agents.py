@@ -68,7 +68,7 @@ def _chosen(agents: list[Agent], all: bool, states: list[str] | None, labels: li
 
 def position_of(log: Log, at: str) -> int:
     """The position that `--at` means: a bare number is one, anything else a time. Raises WrongUsage."""
-    if not at.isdigit():
+    if not (at.isascii() and at.isdigit()):
         return log.position_at(values.moment(at))
     if int(at) > log.position():
         raise WrongUsage(f"position {at} has not been written", f"the last one is {log.position()}")

@@ -49,7 +49,7 @@ def logs(
     if follow and until is not None:
         raise WrongUsage("--follow and --until exclude each other", "leave one out")
     types = list(events.OUTPUT_TYPES.values()) if stream is None else [events.OUTPUT_TYPES[stream]]
-    span = (values.moment(since) if since else 0, values.moment(until) if until else FOREVER)
+    span = (0 if since is None else values.moment(since), FOREVER if until is None else values.moment(until))
     with home.reading() as log:
         agents = home.resolve_all(log, agent)
         form: JsonForm = "no" if not json else "lines" if follow else "array"
@@ -80,6 +80,8 @@ def _print_so_far(
 
 def _print_pages(log: Log, printer: Printer, stream: str, types: list[str], span: tuple[int, int], head: int) -> None:
     start = 0
+    if span[0]:
+        printer.begin(stream, _chunks_before(log, stream, types, to=span[0]))
     while start < head:
         page = log.read(stream, start=start, until=head, types=types, since=span[0], to=span[1], limit=PAGE)
         if not page:
@@ -97,7 +99,15 @@ def _print_last(
             yield from page
             until = page[-1].offset
 
-    printer.last_lines(stream, last_chunks(newest_first(), last) if last else [], last)
+    chunks = last_chunks(newest_first(), last) if last else []
+    printer.begin(stream, _chunks_before(log, stream, types, until=chunks[0].offset if chunks else head))
+    printer.last_lines(stream, chunks, last)
+
+
+def _chunks_before(log: Log, stream: str, types: list[str], *, until: int = FOREVER, to: int = FOREVER) -> list[Record]:
+    """The last chunk of each of `types` before an offset or a time."""
+    found = (log.read(stream, until=until, to=to, types=[type], limit=1, backwards=True) for type in types)
+    return [chunk for chunks in found for chunk in chunks]
 
 
 def follow_output(log: Log, printer: Printer, agents: list[Agent], starts: dict[str, int], types: list[str]) -> None:

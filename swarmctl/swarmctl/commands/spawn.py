@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json as json_text
 import sys
+from contextlib import nullcontext
 from typing import Annotated, Any
 
 import typer
@@ -18,12 +19,12 @@ from ..progress import progress
 from ..streams import Printer
 from .logs import follow_output
 from .options import HELP, JsonOption, new_verb
-from .waiting import FAILED_OURSELVES, ends, status
+from .waiting import FAILED_OURSELVES, ends, in_an_agents_place, status
 
 verb = new_verb()
 
 
-@verb.command(context_settings={**HELP, "ignore_unknown_options": True, "allow_interspersed_args": False})
+@verb.command(context_settings={**HELP, "allow_interspersed_args": False})
 def spawn(
     command: Annotated[list[str] | None, typer.Argument(metavar="-- COMMAND...", help="What to run.")] = None,
     name: Annotated[str | None, typer.Option(metavar="N", help="A name; no two living agents share one.")] = None,
@@ -58,8 +59,8 @@ def spawn(
     if follow and (wait or json):
         raise WrongUsage("--follow excludes --wait and --json", "leave one out")
     if from_file is not None:
-        one_only = (command, name, label, cwd, env, stdin, timeout, grace, follow)
-        if any(one_only):
+        one_only = (command, name, label, cwd, env, stdin, timeout, grace, follow or None)
+        if any(given is not None for given in one_only) or restart != "no":
             raise WrongUsage("--from takes its options from the file's lines", "leave the others out")
         from ..jobs import read_jobs  # pydantic: only this form of spawn pays for it
 
@@ -69,8 +70,8 @@ def spawn(
             raise WrongUsage("no command to run", "swarmctl spawn -- COMMAND...")
         given = {"name": name, "labels": label or [], "cwd": cwd, "env": env or [], "stdin": stdin}
         wishes = [_wish(command, restart=restart, timeout=timeout, grace=grace, **given)]
-    with home.writing() as log:
-        outcomes = _spawn(log, wishes, quiet=follow, as_json=json)
+    with in_an_agents_place() if wait or follow else nullcontext(), home.writing() as log:
+        outcomes = _spawn(log, wishes, quiet=follow, as_json=json, many=from_file is not None)
         if follow and not _failures(outcomes):
             return _follow(log, next(iter(outcomes)))
         if wait:
@@ -90,13 +91,13 @@ def _wish(command: list[str], **given: Any) -> dict[str, Any]:
         "env": values.environment(given["env"]),
         "stdin": given["stdin"],
         "restart": given["restart"],
-        "timeout": values.duration(given["timeout"]) if given["timeout"] else None,
-        "grace": values.duration(given["grace"]) if given["grace"] else None,
+        "timeout": None if given["timeout"] is None else values.duration(given["timeout"]),
+        "grace": None if given["grace"] is None else values.duration(given["grace"]),
     }
 
 
 def _spawn(
-    log: Log, wishes: list[dict[str, Any]], *, quiet: bool, as_json: bool
+    log: Log, wishes: list[dict[str, Any]], *, quiet: bool, as_json: bool, many: bool
 ) -> dict[str, dict[str, Any] | CannotStart]:
     """Spawn all, print their ids in order, and on stderr why any could not start; the outcome of each."""
     requests = [_request(log, wish) for wish in wishes]
@@ -107,13 +108,16 @@ def _spawn(
             advance()
     started = [{"id": one, **outcome} for one, outcome in outcomes.items() if isinstance(outcome, dict)]
     if as_json:
-        print(json_text.dumps(started if len(requests) > 1 else next(iter(started), None)), flush=True)
+        if many:
+            print(json_text.dumps(started), flush=True)
+        elif started:
+            print(json_text.dumps(started[0]), flush=True)
     else:
         for one in started:
             print(one["id"], file=sys.stderr if quiet else sys.stdout, flush=True)
     for agent_id, outcome in outcomes.items():
         if isinstance(outcome, CannotStart):
-            if len(requests) == 1:
+            if not many:
                 raise outcome
             print(f"swarmctl: agent {agent_id}: {outcome.message}; {outcome.hint}", file=sys.stderr)
     return outcomes

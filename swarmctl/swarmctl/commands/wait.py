@@ -9,7 +9,7 @@ import typer
 
 from .. import home, values
 from .options import HELP, AgentsArgument, new_verb
-from .waiting import TIMED_OUT, ends, status
+from .waiting import TIMED_OUT, ends, in_an_agents_place, status
 
 verb = new_verb()
 
@@ -29,8 +29,8 @@ def wait(
       swarmctl wait build && deploy
       swarmctl wait --any --timeout 10m web api
     """
-    seconds = values.duration(timeout) if timeout else None
-    with home.reading() as log:
+    seconds = None if timeout is None else values.duration(timeout)
+    with in_an_agents_place(), home.reading() as log:
         agents = home.resolve_all(log, agent)
         ended = {}
         for one in ends(log, agents, seconds):

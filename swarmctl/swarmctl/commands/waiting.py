@@ -5,11 +5,13 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 from swarm_daemon import control
 from swarm_daemon.signals import number_of
 from swarm_store import events, registry
 from swarm_store.bells import NET
+from swarm_store.errors import SwarmError
 from swarm_store.fold import Agent
 from swarm_store.follow import follow
 from swarm_store.lifecycle import LIVE, LOST, TERMINAL
@@ -60,6 +62,17 @@ class Orphans:
                 self._told.add(one)
                 hint = f"{sys.executable} -m swarm_daemon --adopt {one}"
                 print(f"swarmctl: the daemon of agent {one} is dead; a successor can go on: {hint}", file=sys.stderr)
+
+
+@contextmanager
+def in_an_agents_place() -> Iterator[None]:
+    """Where the status stands for an agent's, a failure of our own is 125: 1 would be the agent's."""
+    try:
+        yield
+    except SwarmError as error:
+        if error.exit_code == SwarmError.exit_code:
+            error.exit_code = FAILED_OURSELVES
+        raise
 
 
 def status(agent: Agent) -> int:
