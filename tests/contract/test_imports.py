@@ -1,0 +1,85 @@
+"""The hot path is lean: what a verb and a daemon load is what every call and every agent pays for."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from support.cli import Swarm
+from support.terminal import Terminal
+
+HEAVY = {"sqlalchemy", "pydantic", "pydantic_core", "asyncio"}
+NOT_IN_A_DAEMON = {"typing", "re", "json", "enum", "dataclasses", "datetime", "pathlib", "contextlib", "subprocess"}
+SPY = """
+import atexit, json, os, sys
+def tell():
+    with open(os.environ["TOLD"], "w") as file:
+        json.dump(sorted(sys.modules), file)
+atexit.register(tell)
+from swarmctl.app import main
+sys.argv[0] = "swarmctl"
+main()
+"""
+
+
+def loaded_by(swarm: Swarm, *args: str) -> set[str]:
+    """The modules that a call of swarmctl has loaded when it ends."""
+    told = swarm.cwd / "told"
+    got = swarm.command(["python", "-c", SPY, *args], input=None, cwd=None, TOLD=str(told))
+    assert got.status == 0, got
+    return set(json.loads(told.read_text()))
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ("spawn", "--label", "a=b", "--", "true"),
+        ("list",),
+        ("list", "--all", "--json"),
+        ("logs", "AGENT"),
+        ("logs", "--json", "AGENT"),
+        ("wait", "AGENT"),
+        ("cancel", "--all"),
+    ],
+    ids=" ".join,
+)
+def test_hot_verbs_load_nothing_heavy(swarm: Swarm, args: tuple[str, ...]) -> None:
+    """In a pipe, the hot verbs load neither SQLAlchemy nor pydantic nor asyncio nor rich."""
+    agent = swarm.ended("echo x")
+    loaded = loaded_by(swarm, *(agent if arg == "AGENT" else arg for arg in args))
+    assert "swarmctl.app" in loaded
+    assert not loaded & (HEAVY | {"rich"})
+
+
+def test_a_table_on_a_terminal_may_load_rich(swarm: Swarm) -> None:
+    """On a terminal `list` loads rich, and still nothing heavy: so the other tests would see it."""
+    told = swarm.cwd / "told"
+    terminal = Terminal(swarm, "env", f"TOLD={told}", "python", "-c", SPY, "list")
+    terminal.read()
+    assert terminal.process.wait(20) == 0
+    terminal.close()
+    loaded = set(json.loads(told.read_text()))
+    assert "rich" in loaded and not loaded & HEAVY
+
+
+def test_a_verb_loads_only_itself(swarm: Swarm) -> None:
+    """A verb does not load the modules of the others."""
+    commands = {name for name in loaded_by(swarm, "list") if name.startswith("swarmctl.commands.")}
+    assert commands == {"swarmctl.commands.list_agents", "swarmctl.commands.options"}
+
+
+def test_a_daemon_loads_next_to_nothing(swarm: Swarm) -> None:
+    """The main module of a daemon, in a daemon's own environment, loads none of what costs memory."""
+    daemon = Path("/proc") / str(swarm.agent(swarm.spawn("--", "sleep", "60"))["daemon"]["pid"])
+    pairs = (pair.partition("=") for pair in (daemon / "environ").read_text().split("\0") if pair)
+    environment = {name: value for name, _, value in pairs}
+    flags = (daemon / "cmdline").read_text().split("\0")[:4]
+    assert flags[1:] == ["-P", "-S", "-s"]
+    code = "import sys, swarm_daemon.main; print(*sorted(sys.modules))"
+    got = swarm.command(["env", "-i", *(f"{k}={v}" for k, v in environment.items()), *flags, "-c", code])
+    assert got.status == 0, got
+    loaded = set(got.text.split())
+    assert "swarm_daemon.agent" in loaded
+    assert not loaded & (NOT_IN_A_DAEMON | HEAVY | {"rich", "typer", "psutil"})
