@@ -1,0 +1,15 @@
+"""The benchmarks: swarmctl beside supervisord, circus and pm2, in one run. `make bench`; a bar missed is shown as such.
+
+__main__    which ones to run, and what becomes of the figures
+report      rows with ratios and bars, the machine's facts, the table, docs/benchmarks.md
+scene       a scratch directory and every process started in it, ended by verified identity at its end
+readings    memory and CPU of a process, as the kernel counts them
+install     the peers, each in an environment of its own under .bench/
+tools       what a benchmark asks of each tool; swarmctl itself
+peers       supervisord, circus and pm2, set up as their documentation recommends for speed
+lists       `list` and starting one agent, with 10 and with 500 running
+weight      memory of 50 running agents, CPU of 100 idle ones
+throughput  a million lines of one agent
+latency     from an agent's write to the line in `logs -f`, alone and beside 100 busy agents
+writers     64 agents writing at once
+"""
