@@ -9,6 +9,7 @@ import os
 import platform
 import sqlite3
 import subprocess
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,8 +65,8 @@ def machine() -> dict[str, str]:
         "CPU": f"{_field('/proc/cpuinfo', 'model name')}, {os.cpu_count()} cores",
         "memory": _field("/proc/meminfo", "MemTotal"),
         "kernel": f"{platform.system()} {platform.release()}",
-        "scratch files on": subprocess.run(
-            ["stat", "-f", "-c", "%T", os.environ.get("TMPDIR", "/tmp")], capture_output=True, text=True
+        "files on": subprocess.run(
+            ["stat", "-f", "-c", "%T", tempfile.gettempdir()], capture_output=True, text=True
         ).stdout.strip(),
         "Python": platform.python_version(),
         "SQLite": sqlite3.sqlite_version,
