@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from .run import Run, Spec
 
-NET_SECONDS = 60.0  # look at the inbox this often even if no bell rang: a ring is lost only with its ringer
+NET_SECONDS = 600.0  # look at the inbox this often even if no bell rang: a ring is lost only with its ringer
 RETRY_SECONDS = 1.0
 CURSOR = "daemon"
 

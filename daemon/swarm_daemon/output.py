@@ -14,6 +14,7 @@ import os
 import struct
 import time
 
+from swarm_store.bells import is_listened_to
 from swarm_store.errors import LogUnusable, SwarmError
 from swarm_store.events import agent_stream, output_written
 from swarm_store.transaction import Producer, Transaction
@@ -33,11 +34,17 @@ BATCH = 16  # chunks in a transaction: holds the write lock for milliseconds
 MOVE_AT_ONCE = 1 << 20  # bytes moved before the loop looks at anything else
 ROTATE = 4 << 20  # bytes after which a journal that is published whole starts again
 RETRY_SECONDS = 1.0
-# A writer that had to queue long for the lock gathers this many times as long before it asks again, up to the limit:
-# fewer, larger commits let the queue drain (1000 writers at 20 Hz: 5k to 19k events/s). A short wait costs nothing.
-CROWDED_SECONDS = 0.02
-PATIENCE = 4
-GATHER_LIMIT = 0.25
+# Where writers meet at the lock, those that nobody listens to gather: twice as long each time they had to queue, less
+# with each time they had not. Fewer, larger commits leave the lock to those that somebody waits for.
+GATHER_LEAST, GATHER_MOST = 0.02, 0.25  # seconds
+GATHER_DECAY = 0.97
+
+
+def gather(seconds: float, *, queued: bool) -> float:
+    """How long to gather before the next commit, after a commit before which it was `seconds`."""
+    if queued:
+        return min(max(seconds * 2, GATHER_LEAST), GATHER_MOST)
+    return seconds * GATHER_DECAY if seconds > GATHER_LEAST else 0.0
 
 
 class Journal:
@@ -126,6 +133,7 @@ class Pump:
         self.journals = [Journal(run, stream, log.sequence(self._stream, self._producer(stream))) for stream in STREAMS]
         self._not_before = 0.0
         self._full_until = 0.0  # the disk has no room for a journal: the child waits in its write until then
+        self._gather = 0.0
         self._unsure = False  # whether a commit that failed has happened after all
         self.trouble = ""  # why the last attempt failed, for the daemon's own log; empty where it did not
 
@@ -188,10 +196,9 @@ class Pump:
             self._not_before = time.monotonic() + RETRY_SECONDS
             return
         self.trouble = ""
-        waited = self._log.waited
-        self._not_before = time.monotonic() + (
-            min(waited * PATIENCE, GATHER_LIMIT) if waited > CROWDED_SECONDS else 0.0
-        )
+        self._gather = gather(self._gather, queued=self._log.waited > 0)
+        if not is_listened_to(self._run.home, self._stream):
+            self._not_before = time.monotonic() + self._gather
 
     def publish_batch(self) -> None:
         """Publish up to BATCH chunks of each stream. Raises LogUnusable; what the log has then is asked of it later."""

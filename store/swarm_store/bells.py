@@ -45,6 +45,11 @@ def ring(home: Home, names: Iterable[str]) -> None:
                 _wake(os.path.join(directory, listener))
 
 
+def is_listened_to(home: Home, name: str) -> bool:
+    """Whether anybody sleeps on the bell `name`, or on the whole log's."""
+    return os.path.exists(_directory(home, name)) or os.path.exists(_directory(home, ALL))
+
+
 def _wake(path: str) -> None:
     try:
         fifo = os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
