@@ -37,6 +37,7 @@ def start(home: Home, agent_id: str, number: int) -> Daemon:
     Forks first of all: this process becomes the run's keeper, and its daemon returns from here.
     """
     run = Run(home, agent_id, number)
+    run.redirect()
     held_by = keeper.split(run)
     if not run.acquire():
         raise NotPossible(f"run {run.mark} has a daemon already")

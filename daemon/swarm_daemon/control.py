@@ -15,7 +15,6 @@ from swarm_store import events, lifecycle, registry
 from swarm_store.clock import SECOND, now, rfc3339
 from swarm_store.errors import CannotStart, NotPossible, SwarmError, WrongUsage
 
-from . import begin
 from .launch import HANDSHAKE_SECONDS, Launch, make_spec
 from .process import from_data, send_group
 from .run import Run
@@ -63,13 +62,15 @@ def request(
     restart: str = "no",
     timeout: float | None = None,
     grace: float | None = None,
+    agent_id: str | None = None,
 ) -> Request:
     """Check and complete a wish for an agent, as the calling process would start it; times in seconds.
 
-    A `stdin` of "-" is what this process can read from its own, kept in a file. Raises CannotStart (126, 127),
-    WrongUsage, and SwarmError where agents spawn agents too deep.
+    `agent_id` is a new one where the caller has not chosen (see new_id). A `stdin` of "-" is what this process can
+    read from its own, kept in a file. Raises CannotStart (126, 127), WrongUsage, and SwarmError where agents spawn agents too
+    deep.
     """
-    agent_id = new_id()
+    agent_id = agent_id or new_id()
     directory = _directory(cwd)
     parent, depth = os.environ.get("SWARM_AGENT_ID"), _depth()
     own = {"SWARM_HOME": home.path, "SWARM_AGENT_ID": agent_id, "SWARM_DEPTH": str(depth)}
@@ -240,6 +241,8 @@ def end_without_daemon(log: Log, agent: Agent) -> None:
         ended = events.agent_exited(agent["id"], outcome=lifecycle.CANCELLED, exit_code=None, signal=None, reason=why)
         registry.publish(log, ended)
         return
+    from . import begin  # the whole daemon: only here is it needed
+
     try:
         daemon = begin.adopt(log.home, agent["id"])
     except NotPossible:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 HANDSHAKE_SECONDS = 60.0  # a machine that starts hundreds at once may need many of them
 DEFAULT_GRACE = 10.0
 _keepers: set[int] = set()  # of this process's launches: its children until they end
+_ahead: dict[str, Interpreter] = {}  # by the id of the agent that each is for
 _KEPT = ("PATH", "LANG", "LC_ALL", "TZ", "HOME", "XDG_RUNTIME_DIR", "LD_LIBRARY_PATH")
 
 
@@ -93,33 +94,26 @@ def _interpreter(path: str) -> str | None:
     return os.fsdecode(words[0]) if first.startswith(b"#!") and words else None
 
 
-class Launch:
-    """A daemon on its way: `wait` for the outcome, here or after others have been launched beside it."""
+class Interpreter:
+    """A daemon's interpreter, started and loading, which touches nothing until it is let go.
 
-    def __init__(self, home: Home, agent_id: str, number: int, spec: Spec) -> None:
-        """Write the run's files and start its daemon. Raises CannotStart where either is impossible."""
-        reap()
-        self.agent_id = agent_id
-        self._run = Run(home, agent_id, number)
-        spec = {**spec, "env": {**spec["env"], MARK: self._run.mark}}
-        try:
-            self._run.prepare(spec)
-            self.file, self._pid = self._spawn(home)
-        except OSError as error:
-            raise CannotStart(f"cannot start a daemon: {error.strerror}", "look at disk space and limits") from error
+    If it never is, because whoever started it refuses or dies, it ends by itself.
+    """
 
-    def _spawn(self, home: Home) -> tuple[int, int]:
-        """The pipe on which the daemon answers, and the PID of what becomes its keeper."""
-        told, tell = os.pipe()
+    __slots__ = ("_go", "pid", "told")
+
+    def __init__(self, home: Home, agent_id: str, number: int) -> None:
+        """Start it, in a session of its own; nothing else of ours or our user's is inherited. Raises OSError."""
+        wait, self._go = os.pipe()
+        self.told, tell = os.pipe()
         try:
-            pid = os.posix_spawn(
+            self.pid = os.posix_spawn(
                 sys.executable,
-                [sys.executable, "-P", "-S", "-s", _program(), self.agent_id, str(self._run.number)],
-                daemon_environment(home, self._run.mark),
+                [sys.executable, "-P", "-S", "-s", _program(), agent_id, str(number)],
+                daemon_environment(home, Run(home, agent_id, number).mark),
                 file_actions=[
-                    (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDWR, 0),
-                    (os.POSIX_SPAWN_DUP2, 0, 1),
-                    (os.POSIX_SPAWN_OPEN, 2, self._run.notes, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600),
+                    (os.POSIX_SPAWN_DUP2, wait, 0),
+                    (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_RDWR, 0),
                     (os.POSIX_SPAWN_DUP2, tell, 3),
                 ],
                 setsid=True,
@@ -127,12 +121,50 @@ class Launch:
                 setsigdef=[signal.SIGPIPE, signal.SIGXFSZ],
             )
         except BaseException:
-            os.close(told)
+            os.close(self._go)
+            os.close(self.told)
             raise
         finally:
+            os.close(wait)
             os.close(tell)
-        _keepers.add(pid)
-        return told, pid
+        _keepers.add(self.pid)
+
+    def let_go(self) -> None:
+        try:
+            os.write(self._go, b"g")
+        except BrokenPipeError:
+            pass  # it has died already: its silence will be noticed
+        os.close(self._go)
+
+
+def start_ahead(home: Home, agent_id: str) -> None:
+    """Start the interpreter for an agent that is likely to be spawned, while this process still finds out.
+
+    Its Launch takes it from here. Trouble is left for Launch to meet again, and to say.
+    """
+    try:
+        _ahead[agent_id] = Interpreter(home, agent_id, 1)
+    except OSError:
+        pass
+
+
+class Launch:
+    """A daemon on its way: `wait` for the outcome, here or after others have been launched beside it."""
+
+    def __init__(self, home: Home, agent_id: str, number: int, spec: Spec) -> None:
+        """Write the run's files and let its daemon go. Raises CannotStart where either is impossible."""
+        reap()
+        self.agent_id = agent_id
+        self._run = Run(home, agent_id, number)
+        spec = {**spec, "env": {**spec["env"], MARK: self._run.mark}}
+        try:
+            self._run.prepare(spec)
+            interpreter = _ahead.pop(agent_id, None) or Interpreter(home, agent_id, number)
+        except OSError as error:
+            raise CannotStart(f"cannot start a daemon: {error.strerror}", "look at disk space and limits") from error
+        interpreter.let_go()
+        self.file = interpreter.told
+        self._pid = interpreter.pid
 
     def wait(self, timeout: float = HANDSHAKE_SECONDS) -> dict[str, Any]:
         """The identities of daemon and child, once the command is executed. CannotStart gives the reason if not."""

@@ -57,6 +57,8 @@ def _adopt(agent_id: str) -> Daemon | None:
 def _start_by_handshake(agent_id: str, number: int) -> Daemon:
     os.set_inheritable(HANDSHAKE, False)
     os.closerange(HANDSHAKE + 1, os.sysconf("SC_OPEN_MAX"))  # whatever else was inherited is not the agent's business
+    if not os.read(0, 1):
+        os._exit(0)  # nobody wants this daemon after all: see launch.Interpreter
     try:
         daemon = start(locate(), agent_id, number)
     except SwarmError as error:

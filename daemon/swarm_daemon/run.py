@@ -67,6 +67,15 @@ class Run:
         """The path of a FIFO: stdout, stderr or hold."""
         return os.path.join(self.path, name)
 
+    def redirect(self) -> None:
+        """Point this process's stdin and stdout to nothing, and its stderr to the daemon's own log."""
+        nothing = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+        notes = os.open(self.notes, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        for number, file in enumerate((nothing, nothing, notes)):
+            os.dup2(file, number)
+        os.close(nothing)
+        os.close(notes)
+
     def make_fifos(self) -> None:
         for name in ("stdout", "stderr", "hold"):
             try:

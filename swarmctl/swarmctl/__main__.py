@@ -1,6 +1,6 @@
 """`python -m swarmctl`."""
 
-from swarmctl.app import main
+from swarmctl.entry import main
 
 if __name__ == "__main__":
     main()

@@ -82,9 +82,8 @@ def swarmctl(
         raise typer.Exit(2)
 
 
-def main() -> None:
-    """Run the command line and exit with its status."""
-    _fill_closed()
+def run() -> int:
+    """Run the command line; its status."""
     status = _run()
     try:
         sys.stdout.flush()
@@ -92,22 +91,7 @@ def main() -> None:
         status = _closed_pipe()
     except OSError as error:
         status = _unwritable(error)
-    sys.exit(status)
-
-
-def _fill_closed() -> None:
-    """Where stdin, stdout or stderr is closed, put something in its place, so that no file of ours gets its number.
-
-    Reading gives nothing and errors are not said; what is written to stdout fails, as it would have.
-    """
-    for number in (0, 1, 2):
-        try:
-            os.fstat(number)
-        except OSError:  # the lowest number that is free is this one
-            os.open(os.devnull, os.O_WRONLY if number == 2 else os.O_RDONLY)
-    sys.stdin = sys.stdin or open(0, closefd=False)  # noqa: SIM115
-    sys.stdout = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115
-    sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115
+    return status
 
 
 def _run() -> int:

@@ -14,7 +14,7 @@ from swarm_store import events, registry
 from swarm_store.errors import CannotStart, SwarmError, WrongUsage
 from swarm_store.log import Log
 
-from .. import home, values
+from .. import entry, home, values
 from ..progress import progress
 from ..streams import Printer
 from .logs import follow_output
@@ -100,7 +100,7 @@ def _spawn(
     log: Log, wishes: list[dict[str, Any]], *, quiet: bool, as_json: bool, many: bool
 ) -> dict[str, dict[str, Any] | CannotStart]:
     """Spawn all, print their ids in order, and on stderr why any could not start; the outcome of each."""
-    requests = [_request(log, wish) for wish in wishes]
+    requests = [_request(log, wish, None if number else entry.ahead) for number, wish in enumerate(wishes)]
     outcomes: dict[str, dict[str, Any] | CannotStart] = {request.agent_id: {} for request in requests}
     with progress("spawning", len(requests)) as advance:
         for agent_id, outcome in control.spawn(log, requests):
@@ -123,12 +123,12 @@ def _spawn(
     return outcomes
 
 
-def _request(log: Log, wish: dict[str, Any]) -> control.Request:
-    """The request of a wish; what is wrong with a line of a file is said with its number."""
+def _request(log: Log, wish: dict[str, Any], agent_id: str | None) -> control.Request:
+    """The request of a wish, for which a daemon may be loading; what is wrong is said with the line's number."""
     given = dict(wish)
     line = given.pop("line", None)
     try:
-        return control.request(log.home, given.pop("command"), **given)
+        return control.request(log.home, given.pop("command"), agent_id=agent_id, **given)
     except SwarmError as error:
         if line is not None:
             raise WrongUsage(f"{line}: {error.message}", f"{error.hint}; nothing was spawned") from error
