@@ -67,8 +67,8 @@ def request(
     """Check and complete a wish for an agent, as the calling process would start it; times in seconds.
 
     `agent_id` is a new one where the caller has not chosen (see new_id). A `stdin` of "-" is what this process can
-    read from its own, kept in a file. Raises CannotStart (126, 127), WrongUsage, and SwarmError where agents spawn agents too
-    deep.
+    read from its own, kept in a file. Raises CannotStart (126, 127), WrongUsage, and SwarmError where agents spawn
+    agents too deep.
     """
     agent_id = agent_id or new_id()
     directory = _directory(cwd)

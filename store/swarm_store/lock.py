@@ -83,28 +83,27 @@ class WriteLock:
 
     def _queue(self) -> None:
         """Wait in the kernel's queue, which is fair; only a timer can call a thread back from it."""
-        waiting = True
 
         def give_up(signum: int, frame: FrameType | None) -> None:
-            if waiting:
-                raise _TooLong
+            raise _TooLong
 
         try:
             before = signal.signal(signal.SIGALRM, give_up)
         except ValueError:  # not the main thread
             return self._try_often()
         mask = signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGALRM])  # whoever started us may have blocked it
-        signal.setitimer(signal.ITIMER_REAL, self.timeout)
         try:
-            fcntl.flock(self._file, fcntl.LOCK_EX)
-            waiting = False
+            try:
+                signal.setitimer(signal.ITIMER_REAL, self.timeout)
+                fcntl.flock(self._file, fcntl.LOCK_EX)
+            finally:
+                signal.setitimer(signal.ITIMER_REAL, 0)
         except _TooLong:
-            fcntl.flock(self._file, fcntl.LOCK_UN)  # the timer may have won by a hair
+            fcntl.flock(self._file, fcntl.LOCK_UN)  # the alarm may have come just after the lock
             raise self._busy() from None
         finally:
-            signal.setitimer(signal.ITIMER_REAL, 0)
-            signal.signal(signal.SIGALRM, before)
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+            signal.signal(signal.SIGALRM, before)
         return None
 
     def _try_often(self) -> None:

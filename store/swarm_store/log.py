@@ -11,7 +11,7 @@ from .codec import decode
 from .errors import LogBusy, OffsetConflict
 from .events import Record
 from .lock import WriteLock
-from .opening import connect
+from .opening import BUSY_SECONDS, connect
 from .transaction import Writing
 from .trouble import InWords
 
@@ -205,9 +205,12 @@ class Log:
             with self.lock, InWords(self.home):
                 # executescript, because execute() frees one page only.
                 self.database.executescript(f"PRAGMA incremental_vacuum({VACUUM_PAGES})")
+                self.database.execute("PRAGMA wal_checkpoint(PASSIVE)")
             free, before = self._free_pages(), free
         with self.lock, InWords(self.home):
+            self.database.execute("PRAGMA busy_timeout=0")  # no reader is worth holding the lock for
             self.database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            self.database.execute(f"PRAGMA busy_timeout={int(BUSY_SECONDS * 1000)}")
 
     def _free_pages(self) -> int:
         count: int = self.query("PRAGMA freelist_count")[0][0]

@@ -78,11 +78,18 @@ class Lines:
 def last_chunks(newest_first: Iterable[Record], lines: int) -> list[Record]:
     """As many of the last chunks as hold the last `lines` lines whole, oldest first."""
     taken: list[Record] = []
-    left = lines + len(STREAM_OF)  # the first newline of each stream may end a line that is cut
+    seen = 0
+    # Of each stream, how many lines end after its first newline in what is taken: that one may end a line that is cut.
+    after: dict[tuple[int, str], int] = {}
     for record in newest_first:
         taken.append(record)
-        left -= record.data["lines"]
-        if left < 0:
+        place = (record.data["run"], record.type)
+        if record.data["lines"]:
+            after[place] = seen + record.data["lines"] - 1
+            seen += record.data["lines"]
+        if record.data["start"] == 0:
+            after.pop(place, None)  # it is here from its beginning
+        if seen >= lines and all(whole >= lines for whole in after.values()):
             break
     taken.reverse()
     return taken

@@ -45,7 +45,7 @@ DROP_AGENT = "DELETE FROM agents WHERE id = :id"
 AGENT = "SELECT agent FROM agents WHERE id = :id"
 AGENTS = "SELECT agent FROM agents ORDER BY spawned"
 LIVING = "SELECT agent FROM agents WHERE live = 1 ORDER BY spawned"
-NAMED = "SELECT agent FROM agents WHERE name = :name ORDER BY live DESC, spawned DESC LIMIT 1"
+NAMED = "SELECT agent FROM agents WHERE name = :name ORDER BY spawned DESC LIMIT 1"
 ID_PREFIX = (
     "SELECT id, name FROM agents WHERE id >= :prefix AND id < :prefix || 'zzzzzzzz~' ORDER BY spawned DESC LIMIT 6"
 )

@@ -13,7 +13,7 @@ from . import statements as sql
 from .bells import ALL, ring
 from .codec import encode
 from .driver import sqlite3
-from .errors import OffsetConflict, ProducerFenced, SwarmError
+from .errors import LogUnusable, OffsetConflict, ProducerFenced
 from .events import REGISTRY, Record
 from .projection import project
 from .trouble import InWords
@@ -79,9 +79,9 @@ class Transaction:
         `expected` is the offset that the first is to get: OffsetConflict where it would get another. `producer` makes
         the call idempotent (see Producer). Events of the registry are projected as well: see projection.project.
         """
-        self.is_broken = True
+        was_broken, self.is_broken = self.is_broken, True
         appended = self._append(stream, events, producer, expected)
-        self.is_broken = False
+        self.is_broken = was_broken
         return appended
 
     def _append(
@@ -133,19 +133,13 @@ class Transaction:
         """Whether the log has this append already; otherwise the producer's place is moved on."""
         place = {"stream_id": stream_id, "producer": producer.id}
         row = self._database.execute(sql.PRODUCER, place).fetchone()
-        if row is not None:
-            if producer.epoch < row[0]:
-                raise ProducerFenced(
-                    f"{producer.id} has been taken over (epoch {row[0]} is newer than {producer.epoch})"
-                )
-            if producer.sequence <= row[1] and producer.epoch == row[0]:
-                return True
-            if producer.sequence <= row[1]:  # a repeat by a successor, which has taken over all the same
-                self._database.execute(sql.MOVE_PRODUCER, {**place, "epoch": producer.epoch, "sequence": row[1]})
-                return True
-        place |= {"epoch": producer.epoch, "sequence": producer.sequence}
-        self._database.execute(sql.MOVE_PRODUCER, place)
-        return False
+        if row is not None and producer.epoch < row[0]:
+            raise ProducerFenced(f"{producer.id} has been taken over (epoch {row[0]} is newer than {producer.epoch})")
+        seen = row is not None and producer.sequence <= row[1]
+        if not seen or producer.epoch > row[0]:  # a newer epoch fences the older ones, even where it repeats
+            place |= {"epoch": producer.epoch, "sequence": row[1] if seen else producer.sequence}
+            self._database.execute(sql.MOVE_PRODUCER, place)
+        return seen
 
     def _insert(self, stream: str, stream_id: int, offset: int, event: Event, producer: str | None) -> None:
         row = {
@@ -178,6 +172,7 @@ class Writing:
 
     def __init__(self, log: Log, durable: bool) -> None:
         assert log.lock is not None, "this log was opened for reading"
+        assert not log.database.in_transaction, "a transaction within a transaction would release its lock"
         self._log = log
         self._home = log.home
         self._lock = log.lock
@@ -201,7 +196,7 @@ class Writing:
         try:
             with InWords(self._home):
                 if error is None and self._made.is_broken:
-                    raise SwarmError("an append in this transaction has failed, so nothing of it is written")
+                    raise LogUnusable("an append in this transaction has failed, so nothing of it is written")
                 if error is None:
                     self._database.execute("COMMIT")
                     self._checkpoint(self._made.size)
