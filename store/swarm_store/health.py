@@ -30,8 +30,9 @@ def sqlite_version() -> tuple[bool, str, str]:
 def integrity(log: Log) -> list[str]:
     """What SQLite finds wrong with the file, and streams whose offsets are not dense; empty when sound."""
     said = [str(row[0]) for row in log.query("PRAGMA quick_check(5)")]
-    broken = [f"stream {row[0]} has a hole in its offsets" for row in log.query(sql.BROKEN_STREAMS)]
-    return broken if said == ["ok"] else said
+    if said != ["ok"]:
+        return said
+    return [f"stream {row[0]} has a hole in its offsets" for row in log.query(sql.BROKEN_STREAMS)]
 
 
 def differing(log: Log) -> list[str]:

@@ -191,13 +191,13 @@ def test_a_name_is_taken_as_long_as_its_agent_lives(log: Log) -> None:
 def test_a_command_that_cannot_be_executed_is_a_failed_agent(log: Log, tmp_path: Path) -> None:
     """What only exec finds out comes back through the handshake, with a shell's status, and stands in the log."""
     script = tmp_path / "script"
-    script.write_text("#!/nonexistent/interpreter\n")
+    script.write_text("#!/etc/passwd\n")
     script.chmod(0o755)
     with pytest.raises(CannotStart) as refused:
         spawn(log, str(script))
-    assert refused.value.exit_code == 127
+    assert refused.value.exit_code == 126
     (agent,) = registry.agents(log, ended=True)
-    assert (agent["state"], agent["exit_code"], agent["started_at"]) == ("failed", 127, None)
+    assert (agent["state"], agent["exit_code"], agent["started_at"]) == ("failed", 126, None)
 
 
 def test_a_request_to_an_ended_agent_is_refused(log: Log) -> None:

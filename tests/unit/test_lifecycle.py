@@ -1,0 +1,67 @@
+"""The transition table: every legal move and every illegal one."""
+
+from __future__ import annotations
+
+import pytest
+
+from support.facts import LEGAL, LIVE, OUTCOMES, TERMINAL, TYPES
+from swarm_store import lifecycle
+from swarm_store.errors import IllegalTransition
+
+STATES = (None, *LIVE, *TERMINAL)
+MOVES = [
+    (state, type, outcome)
+    for state in STATES
+    for type in TYPES
+    for outcome in ((None, "lost", "running", *OUTCOMES) if type == "agent:exited" else (None,))
+]
+
+
+@pytest.mark.parametrize(("state", "type", "outcome"), LEGAL)
+def test_a_legal_event_moves_the_agent(state: str | None, type: str, outcome: str | None) -> None:
+    """Each row of the table leads to the state that the design names."""
+    assert lifecycle.target("a", state, type, outcome) == LEGAL[state, type, outcome]
+
+
+@pytest.mark.parametrize(("state", "type", "outcome"), [move for move in MOVES if move not in LEGAL])
+def test_an_illegal_event_raises(state: str | None, type: str, outcome: str | None) -> None:
+    """Whatever the table does not name is refused, in words that name the agent."""
+    with pytest.raises(IllegalTransition, match="agent a"):
+        lifecycle.target("a", state, type, outcome)
+
+
+def test_the_table_knows_no_other_events() -> None:
+    """A type that is no transition is a KeyError, so that nobody takes it for one."""
+    assert set(lifecycle.TRANSITIONS) == set(TYPES)
+    with pytest.raises(KeyError):
+        lifecycle.target("a", "running", "stdout:written")
+
+
+def test_states_are_either_live_or_terminal() -> None:
+    """The eight states are four live and four terminal ones, none both."""
+    assert set(LIVE) == lifecycle.LIVE
+    assert set(TERMINAL) == lifecycle.TERMINAL
+    assert set(lifecycle.STATES) == set(LIVE) | set(TERMINAL)
+
+
+@pytest.mark.parametrize("state", TERMINAL)
+def test_a_terminal_state_is_left_by_removal_alone(state: str) -> None:
+    """No event but the removal can follow in a terminal state."""
+    leaving = [type for type, (allowed, _) in lifecycle.TRANSITIONS.items() if state in allowed]
+    assert leaving == ["agent:removed"]
+
+
+@pytest.mark.parametrize(
+    ("exit_code", "cancelled", "expected"),
+    [
+        (0, False, "completed"),
+        (1, False, "failed"),
+        (255, False, "failed"),
+        (None, False, "failed"),
+        (0, True, "cancelled"),
+        (None, True, "cancelled"),
+    ],
+)
+def test_an_unknown_end_is_never_success(exit_code: int | None, cancelled: bool, expected: str) -> None:
+    """Only exit status 0 of a run that nobody cancelled is completed."""
+    assert lifecycle.outcome(exit_code, cancelled=cancelled) == expected
