@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from support.agents import eventually
+from support.looking import processes_of, until
 from swarm_daemon import control
 from swarm_store import registry
 from swarm_store.home import Home
@@ -34,21 +33,5 @@ def log(home: Home) -> Iterator[Log]:
         for agent in registry.agents(log):
             control.ask_cancel(log, agent, signal="KILL", grace=0)
             control.end_without_daemon(log, agent)
-        eventually(lambda: not registry.agents(log), "the end of all agents")
-        eventually(lambda: not processes_of(home), f"processes left: {processes_of(home)}")
-
-
-def processes_of(home: Home) -> list[str]:
-    """The command lines of all processes that have `home` in their environment, apart from this one's."""
-    found = []
-    for name in os.listdir("/proc"):
-        if not name.isdigit() or int(name) == os.getpid():
-            continue
-        try:
-            environment = Path(f"/proc/{name}/environ").read_bytes()
-            command = Path(f"/proc/{name}/cmdline").read_bytes()
-        except OSError:
-            continue
-        if f"SWARM_HOME={home.path}\0".encode() in environment and command:
-            found.append(f"{name} {command.decode(errors='replace')}")
-    return found
+        until(lambda: not registry.agents(log), "the end of all agents")
+        until(lambda: not processes_of(home.path), f"processes left: {processes_of(home.path)}")

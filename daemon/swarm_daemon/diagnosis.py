@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from swarm_store.home import Home
 
+RECOVER = "if it is damaged: cancel the agents, keep a copy, and recover with sqlite3 {} .recover"
 LITTLE_SPACE = 1 << 30  # bytes; agents write gigabytes in their hours
 
 
@@ -54,7 +55,7 @@ def examine() -> Iterator[Finding]:
     except NoLog:
         yield Finding("log", True, "there is none yet: nothing has been spawned", "")
     except SwarmError as error:
-        yield Finding("log", False, error.message, error.hint)
+        yield Finding("log", False, error.message, RECOVER.format(home.database))
 
 
 def _space(home: Home) -> Finding:
@@ -70,7 +71,7 @@ def _log(log: Log) -> Iterator[Finding]:
         "integrity",
         not problems,
         "; ".join(problems[:3]) or f"{log.home.database} is sound, up to position {log.position()}",
-        f"stop the agents, keep a copy, then recover: sqlite3 {log.home.database} .recover",
+        RECOVER.format(log.home.database),
     )
     wrong = health.differing(log)
     yield Finding(

@@ -16,14 +16,21 @@ DAEMON_MARK = "SWARM_DAEMON"  # in every daemon's and keeper's: of which run it 
 
 
 def members(mark: str, keeper: Identity | None, child: Identity | None) -> list[Identity]:
-    """The living processes of the run `mark`, without its keeper and daemons."""
-    if keeper is not None and is_alive(keeper):
-        found = _descendants(keeper.pid, mark)
-    else:
-        found = [*_descendants(os.getpid(), mark), *_marked(mark)]
-        if child is not None and is_alive(child):
-            found += [child, *_descendants(child.pid, mark)]
+    """The living processes of the run `mark`, without its keeper and daemons.
+
+    Walked twice: one that loses its parent during a walk may be missed by it, and is found by the next.
+    """
+    found = [*_walk(mark, keeper, child), *_walk(mark, keeper, child)]
     return [one for one in dict.fromkeys(found) if is_alive(one)]
+
+
+def _walk(mark: str, keeper: Identity | None, child: Identity | None) -> list[Identity]:
+    if keeper is not None and is_alive(keeper):
+        return _descendants(keeper.pid, mark)
+    found = [*_descendants(os.getpid(), mark), *_marked(mark)]
+    if child is not None and is_alive(child):
+        found += [child, *_descendants(child.pid, mark)]
+    return found
 
 
 def is_daemon(who: Identity | None) -> bool:

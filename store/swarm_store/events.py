@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     Data = dict[str, Any]
 
 REGISTRY = "registry"
+AGENT_STREAMS = "agents/"
 
 # The registry: the life of agents. Who may say which, and when, stands in lifecycle.TRANSITIONS.
 AGENT_SPAWNED = "agent:spawned"
@@ -66,7 +67,7 @@ class Record(namedtuple("Record", ("position", "stream", "offset", "time", "type
 
 def agent_stream(agent_id: str) -> str:
     """The stream of an agent's output and its own events."""
-    return f"agents/{agent_id}"
+    return AGENT_STREAMS + agent_id
 
 
 def inbox_stream(agent_id: str) -> str:

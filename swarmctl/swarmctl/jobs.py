@@ -24,7 +24,7 @@ class Job(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    command: Annotated[list[str], Field(min_length=1)]
+    command: list[str]
     name: str | None = None
     labels: dict[str, str] = {}
     cwd: str | None = None
@@ -54,6 +54,8 @@ def read_jobs(path: str) -> list[dict[str, Any]]:
 def _job(line: bytes, where: str) -> dict[str, Any]:
     try:
         job = Job.model_validate_json(line, strict=False)
+        if not job.command:
+            raise WrongUsage("the command is empty", "write its words as a list")
         values.name(job.name)
         values.check_labels(job.labels)
         values.check_environment(job.env)

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import Any, Literal
 
 from swarm_store.clock import rfc3339
-from swarm_store.events import Record
+from swarm_store.events import AGENT_STREAMS, Record
 from swarm_store.output import STREAM_OF, Line, Lines
 
 from .render import printable
@@ -17,10 +17,11 @@ from .render import printable
 JsonForm = Literal["no", "array", "lines"]
 
 
-def line_as_data(agent_id: str, line: Line) -> dict[str, Any]:
+def line_as_data(name: str, line: Line) -> dict[str, Any]:
     """A line of output for programs; `base64` where it is not UTF-8 and `line` shows only what can be shown."""
     data: dict[str, Any] = {
-        "agent": agent_id,
+        "agent": line.record.stream.removeprefix(AGENT_STREAMS),
+        "name": name,
         "run": line.record.data["run"],
         "stream": line.stream,
         "time": rfc3339(line.record.time),

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from support.cli import Swarm, is_running, output_of, until
+from support.cli import Swarm, output_of
+from support.looking import is_running, until
 
 DEAF = 'trap "" TERM; echo ready; while :; do sleep 0.05; done'
 

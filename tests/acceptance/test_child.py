@@ -6,7 +6,8 @@ import json
 import signal
 from pathlib import Path
 
-from support.cli import Swarm, until
+from support.cli import Swarm
+from support.looking import until
 
 
 def report(swarm: Swarm, code: str, *options: str, cwd: Path | None = None, **env: str) -> str:

@@ -7,7 +7,8 @@ import signal
 
 import pytest
 
-from support.cli import SWARMCTL, Swarm, is_running, until
+from support.cli import SWARMCTL, Swarm
+from support.looking import is_running, until
 from support.terminal import Terminal
 
 GO = "while [ ! -e go ]; do sleep 0.02; done; echo went on; exit 3"

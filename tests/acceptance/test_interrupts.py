@@ -6,7 +6,8 @@ import signal
 
 import pytest
 
-from support.cli import Swarm, output_of, read_until, until
+from support.cli import Swarm, output_of, read_until
+from support.looking import until
 
 
 @pytest.mark.parametrize("verb", [("wait",), ("logs", "-f"), ("cancel", "--grace", "1h")], ids=" ".join)

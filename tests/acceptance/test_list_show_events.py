@@ -7,7 +7,8 @@ import re
 
 import pytest
 
-from support.cli import Swarm, output_of, read_until, until
+from support.cli import Swarm, output_of, read_until
+from support.looking import until
 
 # The contract: more may come, none of these may go.
 FIELDS = "id name state labels command cwd run exit_code signal created_at started_at ended_at daemon child".split()  # noqa: SIM905

@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from support.cli import Swarm, output_of, read_until, until
+from support.cli import Swarm, output_of, read_until
+from support.looking import until
 from support.terminal import on_terminal
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 
-from support.cli import Swarm, is_running, until
+from support.cli import Swarm
+from support.looking import is_running, until
 
 
 def test_rm_forgets_an_ended_agent(swarm: Swarm) -> None:

@@ -7,7 +7,8 @@ import re
 
 import pytest
 
-from support.cli import Swarm, output_of, read_until, until
+from support.cli import Swarm, output_of, read_until
+from support.looking import until
 
 
 def test_prints_the_id_alone(swarm: Swarm) -> None:

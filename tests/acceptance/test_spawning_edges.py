@@ -6,8 +6,9 @@ import json
 
 import pytest
 
-from support.cli import Swarm, is_running, one_line, until
+from support.cli import Swarm, one_line
 from support.homes import fill
+from support.looking import is_running, until
 
 
 @pytest.mark.parametrize("args", [("--frobnicate", "--", "true"), ("-n", "x", "--", "true"), ("--nmae=x", "true")])

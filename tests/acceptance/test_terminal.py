@@ -6,7 +6,8 @@ import re
 
 import pytest
 
-from support.cli import Swarm, until
+from support.cli import Swarm
+from support.looking import until
 from support.terminal import Terminal, on_terminal
 
 ESCAPE = b"\x1b"

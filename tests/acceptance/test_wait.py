@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from support.cli import Swarm, output_of, until
+from support.cli import Swarm, output_of
+from support.looking import until
 
 
 @pytest.mark.parametrize(

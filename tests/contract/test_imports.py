@@ -13,12 +13,16 @@ from support.terminal import Terminal
 HEAVY = {"sqlalchemy", "pydantic", "pydantic_core", "asyncio"}
 NOT_IN_A_DAEMON = {"typing", "re", "json", "enum", "dataclasses", "datetime", "pathlib", "contextlib", "subprocess"}
 SPY = """
-import atexit, json, os, sys
-def tell():
+import os, sys
+leave = os._exit
+def tell(status):
+    loaded = sorted(sys.modules)
+    import json
     with open(os.environ["TOLD"], "w") as file:
-        json.dump(sorted(sys.modules), file)
-atexit.register(tell)
-from swarmctl.app import main
+        json.dump(loaded, file)
+    leave(status)
+os._exit = tell
+from swarmctl.entry import main
 sys.argv[0] = "swarmctl"
 main()
 """

@@ -10,6 +10,7 @@ import sys
 import pytest
 
 from support import agents
+from support.looking import state, until
 from swarm_daemon import launch
 from swarm_store import events, registry
 from swarm_store.errors import CannotStart
@@ -82,14 +83,14 @@ def _dead(log: Log, agent_id: str) -> None:
     """Wait until the agent's daemon has killed itself."""
     agent = agents.get(log, agent_id)
     if agent["daemon"]:
-        agents.eventually(lambda: agents.state(agent["daemon"]["pid"]) in (None, "Z"), "the daemon's death")
+        until(lambda: state(agent["daemon"]["pid"]) in (None, "Z"), "the daemon's death")
 
 
 def _check_clear(log: Log, agent_id: str) -> None:
     assert [name for name in os.listdir(log.home.agent(agent_id)) if name.startswith("run-")] == []
     agent = agents.get(log, agent_id)
     if agent["keeper"]:
-        agents.eventually(lambda: agents.state(agent["keeper"]["pid"]) in (None, "Z"), "the keeper's end")
+        until(lambda: state(agent["keeper"]["pid"]) in (None, "Z"), "the keeper's end")
     assert registry.folded(log)[agent_id] == agent
 
 

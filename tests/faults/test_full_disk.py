@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from support import agents
+from support.looking import state, until
 from support.small_disk import SmallDisk
 from swarm_store import registry
 from swarm_store.errors import LogUnusable
@@ -32,14 +33,14 @@ def test_output_waits_for_room(disk: SmallDisk) -> None:
     """An agent that writes more than fits is neither ended nor robbed of a byte; with room it finishes."""
     with Log(Home(str(disk.path))) as log:
         agent = agents.spawn(log, sys.executable, "-S", "-c", WRITER)
-        agents.eventually(lambda: agents.is_blocked(log, agent["id"]), "the agent waits")
+        until(lambda: agents.is_blocked(log, agent["id"]), "the agent waits")
         assert agents.get(log, agent["id"])["state"] == "running"
         disk.resize(MEGABYTES * 10)
         ended = agents.ended(log, agent["id"])
         assert ended["exit_code"] == 9
         wanted = b"".join(b"%07d\n" % n * 12800 for n in range(MEGABYTES * 10))
         assert agents.output(log, agent["id"]) == wanted
-        agents.eventually(lambda: agents.state(agent["daemon"]["pid"]) in (None, "Z"), "the daemon's end")
+        until(lambda: state(agent["daemon"]["pid"]) in (None, "Z"), "the daemon's end")
 
 
 def test_spawn_on_a_full_disk_leaves_nothing(disk: SmallDisk) -> None:

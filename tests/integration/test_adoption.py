@@ -8,7 +8,8 @@ import sys
 import pytest
 
 from support import agents
-from support.agents import eventually, output, sh, spawn
+from support.agents import output, sh, spawn
+from support.looking import state, until
 from swarm_daemon import begin, control
 from swarm_store import events, registry
 from swarm_store.errors import NotPossible
@@ -18,9 +19,9 @@ from swarm_store.log import Log
 def test_the_child_goes_on_without_a_daemon(log: Log) -> None:
     """The child of a killed daemon runs on unharmed, and may write; its bytes wait for the successor."""
     agent = sh(log, "echo before; sleep 0.3; echo after; exit 5")
-    eventually(lambda: output(log, agent["id"]))
+    until(lambda: output(log, agent["id"]))
     agents.kill(agent["daemon"]["pid"])
-    eventually(lambda: agents.state(agent["child"]["pid"]) == "Z", "the child's end, kept by the kernel")
+    until(lambda: state(agent["child"]["pid"]) == "Z", "the child's end, kept by the kernel")
     assert output(log, agent["id"]) == b"before\n"
     assert agents.adopt(log, agent["id"]) == 0
     ended = agents.ended(log, agent["id"])
@@ -50,7 +51,7 @@ def test_a_run_with_a_daemon_is_not_adopted(log: Log) -> None:
 def test_cancel_takes_the_place_of_a_dead_daemon(log: Log) -> None:
     """The canceller ends the tree itself, publishes what was written, and the exit status is known."""
     agent = sh(log, "echo hello; setsid sleep 1000 & exec sleep 1000")
-    eventually(lambda: output(log, agent["id"]))
+    until(lambda: output(log, agent["id"]))
     agents.kill(agent["daemon"]["pid"])
     agent = agents.get(log, agent["id"])
     control.ask_cancel(log, agent, grace=5)
@@ -71,10 +72,10 @@ def test_without_its_keeper_a_daemon_still_knows_everything(log: Log) -> None:
 def test_with_daemon_and_keeper_dead_the_status_is_unknown(log: Log) -> None:
     """Nobody could see how the child ended: it is recorded as unknown, never as success."""
     agent = sh(log, "echo a; sleep 0.3; exit 0")
-    eventually(lambda: output(log, agent["id"]))
+    until(lambda: output(log, agent["id"]))
     agents.kill(agent["keeper"]["pid"])
     agents.kill(agent["daemon"]["pid"])
-    eventually(lambda: agents.state(agent["child"]["pid"]) is None, "the child's end")
+    until(lambda: state(agent["child"]["pid"]) is None, "the child's end")
     assert agents.adopt(log, agent["id"]) == 0
     ended = agents.ended(log, agent["id"])
     assert (ended["state"], ended["exit_code"], ended["signal"]) == ("failed", None, None)
@@ -84,7 +85,7 @@ def test_with_daemon_and_keeper_dead_the_status_is_unknown(log: Log) -> None:
 def test_with_daemon_and_keeper_dead_the_tree_is_still_found(log: Log) -> None:
     """Cancel finds the run's processes by their mark when nobody who knew them is left."""
     agent = sh(log, "(setsid sleep 1000 & echo $!); echo ready; exec sleep 1000")
-    eventually(lambda: b"ready" in output(log, agent["id"]))
+    until(lambda: b"ready" in output(log, agent["id"]))
     orphan = int(output(log, agent["id"]).split()[0])
     agents.kill(agent["keeper"]["pid"])
     agents.kill(agent["daemon"]["pid"])
@@ -92,7 +93,7 @@ def test_with_daemon_and_keeper_dead_the_tree_is_still_found(log: Log) -> None:
     control.end_without_daemon(log, agents.get(log, agent["id"]))
     assert agents.get(log, agent["id"])["state"] == "cancelled"
     for pid in (orphan, agent["child"]["pid"]):
-        assert agents.state(pid) in (None, "Z")
+        assert state(pid) in (None, "Z")
 
 
 def test_a_request_outlives_the_daemon_it_was_for(log: Log) -> None:
@@ -117,6 +118,6 @@ def test_a_full_pipe_makes_the_child_wait_for_the_successor(log: Log) -> None:
     """Without a daemon the child writes until the kernel's buffer is full, then waits; nothing of it is lost."""
     agent = sh(log, "sleep 0.2; i=0; while [ $i -lt 30000 ]; do echo line $i; i=$((i+1)); done")
     agents.kill(agent["daemon"]["pid"])
-    eventually(lambda: agents.is_blocked(log, agent["id"]), "the pipe is full")
+    until(lambda: agents.is_blocked(log, agent["id"]), "the pipe is full")
     assert agents.adopt(log, agent["id"]) == 0
     assert output(log, agent["id"]) == b"".join(b"line %d\n" % n for n in range(30000))

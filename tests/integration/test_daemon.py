@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from support import agents
-from support.agents import eventually, get, output, sh, spawn
+from support.agents import get, output, sh, spawn
+from support.looking import state, until
 from swarm_daemon import control, tree
 from swarm_daemon.process import from_data, identify, is_alive, send
 from swarm_store import events, registry
@@ -52,7 +53,7 @@ def test_a_grandchild_that_keeps_stdout_open_does_not_keep_the_run(log: Log) -> 
     ended = agents.ended(log, agent["id"])
     left = int(output(log, agent["id"]))
     assert (ended["state"], ended["left"]) == ("completed", 1)
-    eventually(lambda: agents.state(left) == "S", "it sleeps on")
+    until(lambda: state(left) == "S", "it sleeps on")
     agents.kill(left)
 
 
@@ -74,12 +75,12 @@ def test_cancel_ends_the_whole_tree(log: Log) -> None:
     """Those that left the process group with setsid, and orphans of a double fork, are ended too."""
     script = "setsid sleep 1000 & (setsid sleep 1000 & echo $!) & setsid sh -c 'sleep 1000 & wait' & echo $!; wait"
     agent = sh(log, script)
-    eventually(lambda: output(log, agent["id"]).count(b"\n") == 2)
-    eventually(lambda: len(_tree(agent["id"], log)) >= 5)
+    until(lambda: output(log, agent["id"]).count(b"\n") == 2)
+    until(lambda: len(_tree(agent["id"], log)) >= 5)
     members = _tree(agent["id"], log)
     control.ask_cancel(log, agent, grace=5)
     assert agents.ended(log, agent["id"])["state"] == "cancelled"
-    assert [one for one in members if agents.state(one) not in (None, "Z")] == []
+    assert [one for one in members if state(one) not in (None, "Z")] == []
 
 
 def _tree(agent_id: str, log: Log) -> list[int]:
@@ -91,7 +92,7 @@ def _tree(agent_id: str, log: Log) -> list[int]:
 def test_cancel_kills_what_ignores_it_after_the_grace_period(log: Log) -> None:
     """TERM first; after the grace period KILL, and the end says so."""
     agent = sh(log, "trap '' TERM; echo ready; while :; do sleep 0.05; done")
-    eventually(lambda: output(log, agent["id"]))
+    until(lambda: output(log, agent["id"]))
     control.ask_cancel(log, agent, grace=0.2)
     ended = agents.ended(log, agent["id"])
     assert (ended["state"], ended["signal"]) == ("cancelled", "SIGKILL")
@@ -100,7 +101,7 @@ def test_cancel_kills_what_ignores_it_after_the_grace_period(log: Log) -> None:
 def test_cancel_reaches_a_stopped_process(log: Log) -> None:
     """A stopped agent is continued, so that it can end by itself."""
     agent = sh(log, "trap 'echo bye; exit 0' TERM; echo ready; while :; do sleep 0.05; done")
-    eventually(lambda: output(log, agent["id"]))
+    until(lambda: output(log, agent["id"]))
     os.kill(agent["child"]["pid"], signal.SIGSTOP)
     control.ask_cancel(log, agent, grace=20)
     ended = agents.ended(log, agent["id"])
@@ -112,13 +113,13 @@ def test_an_agent_that_an_agent_spawned_is_its_own(log: Log) -> None:
     """Cancelling the parent ends its tree, but not the agents that it has spawned."""
     swarmctl = os.path.join(os.path.dirname(sys.executable), "swarmctl")
     parent = sh(log, f"{swarmctl} spawn -- sleep 1000; sleep 1000")
-    child_id = eventually(lambda: output(log, parent["id"])).decode().strip()
+    child_id = until(lambda: output(log, parent["id"])).decode().strip()
     child = get(log, child_id)
     assert (child["parent"], child["depth"]) == (parent["id"], 1)
     control.ask_cancel(log, parent)
     agents.ended(log, parent["id"])
     assert get(log, child_id)["state"] == "running"
-    assert agents.state(child["child"]["pid"]) == "S"
+    assert state(child["child"]["pid"]) == "S"
 
 
 def test_the_timeout_ends_the_run(log: Log) -> None:
@@ -131,7 +132,7 @@ def test_the_timeout_ends_the_run(log: Log) -> None:
 def test_a_signal_goes_to_the_group(log: Log) -> None:
     """A requested signal reaches the child, and is in the log."""
     agent = sh(log, "trap 'echo got it; exit 0' USR1; echo ready; while :; do sleep 0.02; done")
-    eventually(lambda: output(log, agent["id"]))
+    until(lambda: output(log, agent["id"]))
     control.ask_signal(log, agent, "usr1")
     agents.ended(log, agent["id"])
     assert output(log, agent["id"]) == b"ready\ngot it\n"
@@ -149,13 +150,13 @@ def test_term_to_the_daemon_ends_its_agent(log: Log) -> None:
 def test_orphans_are_reaped(log: Log) -> None:
     """A tree that leaves many orphans leaves no zombies with them."""
     agent = sh(log, "for i in 1 2 3 4 5 6 7 8; do (sleep 0 &); done; echo done; sleep 1000")
-    eventually(lambda: output(log, agent["id"]))
+    until(lambda: output(log, agent["id"]))
 
     def zombies() -> list[int]:
         mine = tree.children(agent["daemon"]["pid"]) + tree.children(agent["keeper"]["pid"])
-        return [pid for pid in mine if agents.state(pid) == "Z"]
+        return [pid for pid in mine if state(pid) == "Z"]
 
-    eventually(lambda: zombies() == [])
+    until(lambda: zombies() == [])
 
 
 def test_a_locked_log_costs_no_output(log: Log) -> None:
@@ -167,7 +168,7 @@ def test_a_locked_log_costs_no_output(log: Log) -> None:
     holder.stdout.readline()
     holder.send_signal(signal.SIGSTOP)
     notes = Path(log.home.agent(agent["id"]), "run-1", "daemon.log")
-    said = eventually(notes.read_text, "the daemon says what the matter is")
+    said = until(notes.read_text, "the daemon says what the matter is")
     assert f"stopped process {holder.pid}" in said
     holder.kill()
     holder.wait()
@@ -258,6 +259,6 @@ def test_an_identity_is_not_fooled_by_a_reused_pid(log: Log) -> None:
 def test_a_long_lived_spawner_gathers_no_zombies(log: Log) -> None:
     """The keepers of ended runs are reaped by the process that launched them, with its next launch."""
     first = agents.ended(log, spawn(log, "true")["id"])
-    eventually(lambda: agents.state(first["keeper"]["pid"]) == "Z", "the keeper's end")
+    until(lambda: state(first["keeper"]["pid"]) == "Z", "the keeper's end")
     spawn(log, "true")
-    assert agents.state(first["keeper"]["pid"]) is None
+    assert state(first["keeper"]["pid"]) is None

@@ -8,10 +8,9 @@ import struct
 import subprocess
 import sys
 import termios
-import time
-from collections.abc import Callable
 from typing import Any, TypeVar
 
+from support.looking import state, until
 from swarm_daemon import control
 from swarm_daemon.run import Run
 from swarm_store import events, registry
@@ -22,15 +21,6 @@ from swarm_store.log import Log
 
 DEADLINE = 30.0  # seconds; far more than anything here takes
 T = TypeVar("T")
-
-
-def eventually(condition: Callable[[], T], what: str = "") -> T:
-    """The first true value of `condition`, looked for until the deadline."""
-    deadline = time.monotonic() + DEADLINE
-    while not (value := condition()):
-        assert time.monotonic() < deadline, f"never happened: {what or condition}"
-        time.sleep(0.005)
-    return value
 
 
 def spawn(log: Log, *command: str, **options: Any) -> Agent:
@@ -60,7 +50,7 @@ def ended(log: Log, agent_id: str) -> Agent:
         agent = get(log, agent_id)
         return agent if agent["state"] in TERMINAL else None
 
-    found = eventually(look, f"the end of {agent_id}")
+    found = until(look, f"the end of {agent_id}")
     assert found is not None
     return found
 
@@ -81,16 +71,7 @@ def adopt(log: Log, agent_id: str) -> int:
 def kill(pid: int) -> None:
     """SIGKILL a process that the test started, and see it gone or a zombie."""
     os.kill(pid, 9)
-    eventually(lambda: state(pid) in (None, "Z"), f"the death of {pid}")
-
-
-def state(pid: int) -> str | None:
-    """The kernel's letter for the process's state; None where there is no such process."""
-    try:
-        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as stat:
-            return stat.read().rpartition(") ")[2][0]
-    except (FileNotFoundError, ProcessLookupError):
-        return None
+    until(lambda: state(pid) in (None, "Z"), f"the death of {pid}")
 
 
 def is_blocked(log: Log, agent_id: str) -> bool:

@@ -11,10 +11,12 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, NamedTuple
+
+from support.looking import processes_of, until
 
 BIN = Path(sys.executable).parent
 SWARMCTL = str(BIN / "swarmctl")
@@ -174,37 +176,6 @@ def read_until(stream: IO[bytes] | None, wanted: bytes) -> bytes:
         got += piece
     os.set_blocking(stream.fileno(), True)
     return got
-
-
-def until(condition: Callable[[], object], what: str, *, seconds: float = DEADLINE) -> None:
-    """Wait until `condition` holds, looking often."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"not in {seconds} s: {what}"
-        time.sleep(0.01)
-
-
-def processes_of(home: Path) -> list[int]:
-    """The living processes that carry this home in their environment: daemons, keepers, agents, commands."""
-    mark = os.fsencode(home)
-    return [pid for pid, environment in environments() if mark in environment]
-
-
-def environments() -> Iterator[tuple[int, bytes]]:
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                yield int(entry.name), (entry / "environ").read_bytes()
-            except OSError:
-                continue
-
-
-def is_running(pid: int) -> bool:
-    """Whether a process is there and is no zombie."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b") ")[2][:1] not in (b"Z", b"X")
-    except OSError:
-        return False
 
 
 @contextmanager

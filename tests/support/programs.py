@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
@@ -39,15 +37,6 @@ for capability in (1, 2):  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
     ctypes.CDLL(None).prctl(24, capability, 0, 0, 0)
 os.execv(sys.argv[1], sys.argv[1:])
 """
-
-
-def until(condition: Callable[[], T], what: str) -> T:
-    """The first true value of `condition`, looked for until the deadline."""
-    deadline = time.monotonic() + DEADLINE
-    while not (value := condition()):
-        assert time.monotonic() < deadline, f"never happened: {what}"
-        time.sleep(0.002)
-    return value
 
 
 class Program:
@@ -123,19 +112,3 @@ def run(home: Home, code: str, *arguments: object, obey_modes: bool = False) -> 
     """Run a program to its successful end; what it said."""
     with Program(home, code, *arguments, obey_modes=obey_modes) as program:
         return program.end()
-
-
-def processes_of(home: Home) -> list[str]:
-    """The command lines of all processes, apart from this one, that have `home` as SWARM_HOME."""
-    found = []
-    for name in os.listdir("/proc"):
-        if not name.isdigit() or int(name) == os.getpid():
-            continue
-        try:
-            environment = Path(f"/proc/{name}/environ").read_bytes()
-            command = Path(f"/proc/{name}/cmdline").read_bytes()
-        except OSError:
-            continue
-        if f"SWARM_HOME={home.path}\0".encode() in environment:
-            found.append(f"{name} {command.decode(errors='replace')}")
-    return found

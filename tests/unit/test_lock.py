@@ -11,7 +11,8 @@ import time
 import pytest
 
 from support.facts import is_locked
-from support.programs import Program, until
+from support.looking import until
+from support.programs import Program
 from swarm_store.errors import LogBusy
 from swarm_store.home import Home
 from swarm_store.lock import WriteLock

@@ -10,6 +10,7 @@ import typer
 
 from swarm_store import events as vocabulary
 from swarm_store import registry
+from swarm_store.errors import NoSuchAgent
 from swarm_store.events import Record
 from swarm_store.follow import PAGE, follow_all
 from swarm_store.log import FOREVER, Log
@@ -51,13 +52,23 @@ def events(
             print("[]")
         return
     with log:
-        key = registry.resolve(log, agent)["id"] if agent else None
+        key = _agent_id(log, agent) if agent else None
         writer = Json("no" if not json else "lines" if follow else "array")
         for page in _pages(log, follow, min(after, FOREVER) + 1, type or [], key):
             for record in page:
                 _print(record, writer)
             sys.stdout.flush()
         writer.end()
+
+
+def _agent_id(log: Log, word: str) -> str:
+    """The id that `word` means; the whole id of an agent that was removed is known by its events."""
+    try:
+        return str(registry.resolve(log, word)["id"])
+    except NoSuchAgent:
+        if not log.read(key=word, limit=1, payloads=False):
+            raise
+        return word
 
 
 def _pages(log: Log, follow: bool, start: int, types: list[str], key: str | None) -> Iterator[list[Record]]:

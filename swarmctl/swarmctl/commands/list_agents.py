@@ -21,7 +21,10 @@ verb = new_verb()
 @verb.command(context_settings=HELP)
 def list_agents(
     all: Annotated[bool, typer.Option("-a", "--all", help="The ended ones too.")] = False,
-    state: Annotated[list[str] | None, typer.Option(help="Only those in this state; may be repeated.")] = None,
+    state: Annotated[
+        list[str] | None,
+        typer.Option(help="Only those in this state; may be repeated.", autocompletion=lambda: list(lifecycle.STATES)),
+    ] = None,
     label: Annotated[list[str] | None, typer.Option(metavar="K[=V]", help="Only those with this label.")] = None,
     at: Annotated[
         str | None,

@@ -143,11 +143,20 @@ def _wait(log: Log, outcomes: dict[str, dict[str, Any] | CannotStart]) -> int:
     """Wait for all, and give the status of the first, in the order spawned, that is not 0."""
     agents = [agent for one in outcomes if (agent := registry.get(log, one))]
     ended = {}
-    with progress("running", len(agents)) as advance:
-        for one in ends(log, agents, None):
-            ended[one["id"]] = status(one)
-            advance()
+    try:
+        with progress("running", len(agents)) as advance:
+            for one in ends(log, agents, None):
+                ended[one["id"]] = status(one)
+                advance()
+    except KeyboardInterrupt:
+        _say_going_on([agent["id"] for agent in agents if agent["id"] not in ended] or list(outcomes))
+        raise
     return next((code for one in outcomes if (code := ended.get(one, FAILED_OURSELVES))), 0)
+
+
+def _say_going_on(ids: list[str]) -> None:
+    """An interrupt ends this command, not what it has spawned."""
+    print(f"swarmctl: still running: {' '.join(ids)}; swarmctl logs -f {ids[0]}", file=sys.stderr)
 
 
 def _follow(log: Log, agent_id: str) -> int:
@@ -159,7 +168,7 @@ def _follow(log: Log, agent_id: str) -> int:
     try:
         follow_output(log, printer, [agent], {stream: 0}, list(events.OUTPUT_TYPES.values()))
     except KeyboardInterrupt:
-        print(f"swarmctl: agent {agent_id} goes on; swarmctl logs -f {agent_id}", file=sys.stderr)
+        _say_going_on([agent_id])
         raise
     ended = registry.get(log, agent_id)
     return status(ended) if ended else FAILED_OURSELVES
