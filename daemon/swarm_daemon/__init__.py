@@ -12,4 +12,6 @@ agent     the daemon itself: one loop from the child's start to its end
 begin     start a run, or adopt one whose daemon died
 main      the daemon as a process: arguments, handshake, signals
 launch    how others start one: detach, shake hands
+spawn     how agents are spawned: checked, registered, launched
+control   what others ask of agents
 """

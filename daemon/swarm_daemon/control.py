@@ -1,4 +1,4 @@
-"""What others do with agents: spawn them, ask their daemons for something, end a run whose daemon is dead.
+"""What others ask of agents: to be cancelled, to be signalled, to be forgotten.
 
 Asking goes through the agent's inbox in the log, so that no request is lost with whoever makes it. Where the daemon is
 provably dead, cancel takes its place: this process adopts the run and ends it, with its output and its exit status.
@@ -6,192 +6,22 @@ provably dead, cancel takes its place: this process adopts the run and ends it, 
 
 from __future__ import annotations
 
-import os
-import select
 import shutil
-from collections import namedtuple
 
 from swarm_store import events, lifecycle, registry
 from swarm_store.clock import SECOND, now, rfc3339
-from swarm_store.errors import CannotStart, NotPossible, SwarmError, WrongUsage
+from swarm_store.errors import NotPossible
 
-from .launch import HANDSHAKE_SECONDS, Launch, make_spec
+from .launch import HANDSHAKE_SECONDS
 from .process import from_data, send_group
 from .run import Run
 from .signals import name_of, number_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-    from typing import Any
-
     from swarm_store.fold import Agent
     from swarm_store.home import Home
     from swarm_store.log import Log
-
-    from .run import Spec
-
-ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"  # 32 letters that cannot be taken for each other
-MAX_DEPTH = 8
-RESTART_POLICIES = ("no", "on-failure", "always")
-
-
-class Request(namedtuple("Request", ("agent_id", "event", "spec"))):
-    """An agent to be spawned: checked, but not registered yet."""
-
-    __slots__ = ()
-    agent_id: str
-    event: events.Event
-    spec: Spec
-
-
-def new_id() -> str:
-    """40 random bits: in one of 20,000 logs of 10,000 agents two are the same, and the registry refuses the second."""
-    return "".join(ALPHABET[byte % len(ALPHABET)] for byte in os.urandom(8))
-
-
-def request(
-    home: Home,
-    command: Sequence[str],
-    *,
-    name: str | None = None,
-    labels: dict[str, str] | None = None,
-    cwd: str | None = None,
-    env: dict[str, str] | None = None,
-    stdin: str | None = None,
-    restart: str = "no",
-    timeout: float | None = None,
-    grace: float | None = None,
-    agent_id: str | None = None,
-) -> Request:
-    """Check and complete a wish for an agent, as the calling process would start it; times in seconds.
-
-    `agent_id` is a new one where the caller has not chosen (see new_id). A `stdin` of "-" is what this process can
-    read from its own, kept in a file. Raises CannotStart (126, 127), WrongUsage, and SwarmError where agents spawn
-    agents too deep.
-    """
-    agent_id = agent_id or new_id()
-    directory = _directory(cwd)
-    parent, depth = os.environ.get("SWARM_AGENT_ID"), _depth()
-    own = {"SWARM_HOME": home.path, "SWARM_AGENT_ID": agent_id, "SWARM_DEPTH": str(depth)}
-    own |= {"SWARM_AGENT_NAME": name or "", "SWARM_PARENT_ID": parent or ""}
-    if stdin == "-":
-        stdin = _keep_stdin(home, agent_id)
-    spec = make_spec(
-        list(command),
-        cwd=directory,
-        env={**os.environ, **(env or {}), **own},
-        umask=_umask(),
-        stdin=os.path.abspath(stdin) if stdin is not None else None,
-        timeout=timeout,
-        grace=grace,
-    )
-    spawned = events.agent_spawned(
-        agent_id,
-        name=name,
-        labels=labels or {},
-        command=list(command),
-        cwd=directory,
-        run=1,
-        parent=parent,
-        depth=depth,
-        restart=restart,
-        timeout=timeout,
-        grace=spec["grace"],
-        host=os.uname().nodename,
-    )
-    return Request(agent_id, spawned, spec)
-
-
-def _directory(cwd: str | None) -> str:
-    try:
-        return os.path.abspath(cwd if cwd is not None else os.getcwd())
-    except FileNotFoundError:
-        raise WrongUsage("the current directory has been deleted", "name another with --cwd") from None
-
-
-def _keep_stdin(home: Home, agent_id: str) -> str:
-    """Copy our standard input into the agent's directory, where its runs can read it."""
-    home.prepare()
-    path = os.path.join(home.agent(agent_id), "stdin")
-    os.makedirs(home.agent(agent_id), mode=0o700)
-    with open(path, "wb") as kept:
-        while block := os.read(0, 1 << 20):
-            kept.write(block)
-    return path
-
-
-def _depth() -> int:
-    try:
-        depth = int(os.environ.get("SWARM_DEPTH", "-1")) + 1
-        most = int(os.environ.get("SWARM_MAX_DEPTH", MAX_DEPTH))
-    except ValueError:
-        depth, most = 0, MAX_DEPTH
-    if depth > most:
-        raise SwarmError(
-            f"agents have spawned agents {depth} deep, and {most} is the most",
-            "raise SWARM_MAX_DEPTH if that is meant",
-        )
-    return depth
-
-
-def _umask() -> int:
-    now = os.umask(0o077)
-    os.umask(now)
-    return now
-
-
-def spawn(log: Log, requests: Sequence[Request]) -> Iterator[tuple[str, dict[str, Any] | CannotStart]]:
-    """Register all `requests` in one transaction, then launch their daemons, a few at a time.
-
-    Gives each agent's id with the identities of daemon and child, or with why it could not start, as outcomes come.
-    Raises NameTaken, and nothing is spawned then.
-    """
-    try:
-        registry.publish(log, *(wish.event for wish in requests))
-    except BaseException:
-        for wish in requests:
-            shutil.rmtree(log.home.agent(wish.agent_id), ignore_errors=True)
-        raise
-    waiting = list(reversed(requests))
-    under_way: dict[int, Launch] = {}
-    at_once = 2 * (os.cpu_count() or 1)
-    while waiting or under_way:
-        while waiting and len(under_way) < at_once:
-            wish = waiting.pop()
-            try:
-                launch = Launch(log.home, wish.agent_id, 1, wish.spec)
-                under_way[launch.file] = launch
-            except CannotStart as error:
-                yield wish.agent_id, _failed(log, wish.agent_id, error)
-        yield from _outcomes(log, under_way)
-
-
-def _outcomes(log: Log, under_way: dict[int, Launch]) -> Iterator[tuple[str, dict[str, Any] | CannotStart]]:
-    poll = select.poll()
-    for file in under_way:
-        poll.register(file, select.POLLIN)
-    ready = [file for file, _ in poll.poll(HANDSHAKE_SECONDS * 1000)] if under_way else []
-    for file in ready or list(under_way):
-        launch = under_way.pop(file)
-        try:
-            yield launch.agent_id, launch.wait(HANDSHAKE_SECONDS if ready else 0)
-        except CannotStart as error:
-            yield launch.agent_id, _failed(log, launch.agent_id, error, launch)
-
-
-def _failed(log: Log, agent_id: str, error: CannotStart, launch: Launch | None = None) -> CannotStart:
-    """Record a start that failed before its daemon could record it itself."""
-    agent = registry.get(log, agent_id)
-    if agent is not None and agent["state"] == lifecycle.SPAWNED:
-        if launch is not None:
-            launch.abandon()
-        ended = events.agent_exited(
-            agent_id, outcome=lifecycle.FAILED, exit_code=error.exit_code, signal=None, reason=error.message
-        )
-        registry.publish(log, ended)
-        shutil.rmtree(Run(log.home, agent_id, 1).path, ignore_errors=True)
-    return error
 
 
 def ask_cancel(log: Log, agent: Agent, *, signal: str = "TERM", grace: float | None = None) -> None:

@@ -56,7 +56,7 @@ def make_spec(
         "cwd": cwd,
         "env": env,
         "umask": umask,
-        "stdin": stdin,
+        "stdin": None if stdin is None else os.path.abspath(stdin),
         "timeout": timeout,
         "grace": DEFAULT_GRACE if grace is None else grace,
     }

@@ -26,8 +26,8 @@ def main() -> None:
 
 def _start_daemon_ahead() -> None:
     global ahead
-    from swarm_daemon.control import new_id
     from swarm_daemon.launch import start_ahead
+    from swarm_daemon.spawn import new_id
     from swarm_store.home import locate
 
     ahead = new_id()

@@ -41,8 +41,8 @@ def test_a_writer_is_killed_again_and_again(home: Home) -> None:
         with Log(home) as log:
             last = log.sequence("s", "p")
             assert last in (acknowledged, acknowledged + 1)
-            again = log.append("s", [note(last)], producer=Producer("p", 0, last))
-            assert again.duplicate == (last > 0)
+            if last:
+                assert log.append("s", [note(last)], producer=Producer("p", 0, last)).duplicate
             records = log.read("s", limit=1 << 20)
             assert is_dense(records)
             assert notes(record for record in records if record.type == "note:taken") == list(range(1, last + 1))

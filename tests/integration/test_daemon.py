@@ -15,6 +15,7 @@ from support import agents
 from support.agents import get, output, sh, spawn
 from support.looking import state, until
 from swarm_daemon import control, tree
+from swarm_daemon import spawn as spawning
 from swarm_daemon.process import from_data, identify, is_alive, send
 from swarm_store import events, registry
 from swarm_store.errors import CannotStart, NameTaken, NotPossible
@@ -222,17 +223,17 @@ def test_a_ring_that_was_lost_is_made_up_for(log: Log, monkeypatch: pytest.Monke
 
 def test_many_are_spawned_at_once(log: Log) -> None:
     """Threads of one process and one call for many all get their agents, each once."""
-    wishes = [control.request(log.home, ["true"]) for _ in range(12)]
+    wishes = [spawning.request(log.home, ["true"]) for _ in range(12)]
     done: list[str] = []
 
     def work() -> None:
         with Log(log.home) as own:
-            done.extend(one for one, _ in control.spawn(own, [control.request(own.home, ["true"]) for _ in range(4)]))
+            done.extend(one for one, _ in spawning.spawn(own, [spawning.request(own.home, ["true"]) for _ in range(4)]))
 
     threads = [threading.Thread(target=work) for _ in range(3)]
     for thread in threads:
         thread.start()
-    outcomes = dict(control.spawn(log, wishes))
+    outcomes = dict(spawning.spawn(log, wishes))
     for thread in threads:
         thread.join()
     assert not [one for one in outcomes.values() if isinstance(one, CannotStart)]

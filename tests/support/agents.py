@@ -11,7 +11,7 @@ import termios
 from typing import Any, TypeVar
 
 from support.looking import state, until
-from swarm_daemon import control
+from swarm_daemon import spawn as spawning
 from swarm_daemon.run import Run
 from swarm_store import events, registry
 from swarm_store.errors import CannotStart
@@ -25,8 +25,8 @@ T = TypeVar("T")
 
 def spawn(log: Log, *command: str, **options: Any) -> Agent:
     """Spawn one agent and return it as running. Raises CannotStart."""
-    wish = control.request(log.home, command, **options)
-    for _, outcome in control.spawn(log, [wish]):
+    wish = spawning.request(log.home, command, **options)
+    for _, outcome in spawning.spawn(log, [wish]):
         if isinstance(outcome, CannotStart):
             raise outcome
     return get(log, wish.agent_id)

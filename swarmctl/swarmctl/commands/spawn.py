@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from swarm_daemon import control
+from swarm_daemon import spawn as spawning
 from swarm_store import events, registry
 from swarm_store.errors import CannotStart, SwarmError, WrongUsage
 from swarm_store.log import Log
@@ -81,7 +81,7 @@ def spawn(
 
 def _wish(command: list[str], **given: Any) -> dict[str, Any]:
     """The options of one agent, checked; times in seconds."""
-    if given["restart"] not in control.RESTART_POLICIES:
+    if given["restart"] not in spawning.RESTART_POLICIES:
         raise WrongUsage(f"no such restart policy: {given['restart']!r}", "it is no, on-failure or always")
     return {
         "command": command,
@@ -103,7 +103,7 @@ def _spawn(
     requests = [_request(log, wish, None if number else entry.ahead) for number, wish in enumerate(wishes)]
     outcomes: dict[str, dict[str, Any] | CannotStart] = {request.agent_id: {} for request in requests}
     with progress("spawning", len(requests)) as advance:
-        for agent_id, outcome in control.spawn(log, requests):
+        for agent_id, outcome in spawning.spawn(log, requests):
             outcomes[agent_id] = outcome
             advance()
     started = [{"id": one, **outcome} for one, outcome in outcomes.items() if isinstance(outcome, dict)]
@@ -123,12 +123,12 @@ def _spawn(
     return outcomes
 
 
-def _request(log: Log, wish: dict[str, Any], agent_id: str | None) -> control.Request:
+def _request(log: Log, wish: dict[str, Any], agent_id: str | None) -> spawning.Request:
     """The request of a wish, for which a daemon may be loading; what is wrong is said with the line's number."""
     given = dict(wish)
     line = given.pop("line", None)
     try:
-        return control.request(log.home, given.pop("command"), agent_id=agent_id, **given)
+        return spawning.request(log.home, given.pop("command"), agent_id=agent_id, **given)
     except SwarmError as error:
         if line is not None:
             raise WrongUsage(f"{line}: {error.message}", f"{error.hint}; nothing was spawned") from error
