@@ -181,16 +181,20 @@ class Daemon:
         clear_up(self.run, self.keeper)
 
     def _ended(self) -> Event:
+        """The run's last event. What ended by itself and was seen by nobody is lost, neither failed nor completed."""
         end = self.watch.end()
         assert end is not None
-        reason = self.ending.reason if self.ending else end.get("reason")
+        output = self.pump.ranges()
+        if self.ending is None and end["exit_code"] is None and end["signal"] is None:
+            return events.agent_lost(self.run.agent_id, reason=end["reason"], output=output)
+        reason = self.ending.reason if self.ending else None
         return events.agent_exited(
             self.run.agent_id,
             outcome=lifecycle.outcome(end["exit_code"], cancelled=reason == "cancel"),
             exit_code=end["exit_code"],
             signal=end["signal"],
             reason=reason,
-            output=self.pump.ranges(),
+            output=output,
             resources=end.get("resources"),
             left=len(tree.members(self.run.mark, self.keeper, self.child)),
         )

@@ -105,9 +105,9 @@ def agent_exited(agent_id: str, *, outcome: str, **ended: Any) -> Event:
     return Event(AGENT_EXITED, {"outcome": outcome, **ended}, agent_id, None)
 
 
-def agent_lost(agent_id: str, *, reason: str) -> Event:
-    """The run is over and nobody can say how."""
-    return Event(AGENT_LOST, {"reason": reason}, agent_id, None)
+def agent_lost(agent_id: str, *, reason: str, output: dict[str, int] | None = None) -> Event:
+    """The run is over and nobody can say how; `output`: how many bytes each stream had, where that is known."""
+    return Event(AGENT_LOST, {"reason": reason, "output": output}, agent_id, None)
 
 
 def agent_removed(agent_id: str) -> Event:

@@ -70,7 +70,7 @@ def _changes(type: str, data: dict[str, Any], time: str) -> dict[str, Any]:
         kept = ("exit_code", "signal", "reason", "output", "resources", "left")
         return {**{key: data.get(key) for key in kept}, "ended_at": time}
     if type == AGENT_LOST:
-        return {"reason": data["reason"], "ended_at": time}
+        return {"reason": data["reason"], "output": data.get("output"), "ended_at": time}
     return {}
 
 

@@ -70,7 +70,7 @@ def test_without_its_keeper_a_daemon_still_knows_everything(log: Log) -> None:
 
 
 def test_with_daemon_and_keeper_dead_the_status_is_unknown(log: Log) -> None:
-    """Nobody could see how the child ended: it is recorded as unknown, never as success."""
+    """Nobody could see how the child ended: it is recorded as lost, with its output, and never as success."""
     agent = sh(log, "echo a; sleep 0.3; exit 0")
     until(lambda: output(log, agent["id"]))
     agents.kill(agent["keeper"]["pid"])
@@ -78,8 +78,9 @@ def test_with_daemon_and_keeper_dead_the_status_is_unknown(log: Log) -> None:
     until(lambda: state(agent["child"]["pid"]) is None, "the child's end")
     assert agents.adopt(log, agent["id"]) == 0
     ended = agents.ended(log, agent["id"])
-    assert (ended["state"], ended["exit_code"], ended["signal"]) == ("failed", None, None)
+    assert (ended["state"], ended["exit_code"], ended["signal"]) == ("lost", None, None)
     assert "nobody" in ended["reason"]
+    assert output(log, agent["id"]) == b"a\n"
 
 
 def test_with_daemon_and_keeper_dead_the_tree_is_still_found(log: Log) -> None:
