@@ -27,7 +27,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from swarm_store.events import Event
+    from swarm_store.events import Event, Record
     from swarm_store.fold import Agent
     from swarm_store.log import Log
 
@@ -56,6 +56,7 @@ class Daemon:
         self.has_orphans = False  # likewise
         self._trouble = self._noted = ""  # what is the matter now; what the daemon's own log says of it
         self._look_inside = True  # the inbox may hold something from before the bell was there
+        self._looked_at = time.monotonic()
 
     # -- the loop
 
@@ -76,7 +77,8 @@ class Daemon:
         ending = self.ending.files() if self.ending else []
         for file in (*self.pump.readable(), self.bell.file, *self.watch.files(), *ending):
             poll.register(file, select.POLLIN)
-        waits = [NET_SECONDS, self.pump.due_in(), self._deadline_in()]
+        net = max(0.0, self._looked_at + NET_SECONDS - time.monotonic())
+        waits = [net, self.pump.due_in(), self._deadline_in()]
         if self.ending:
             waits.append(self.ending.due_in())
         if self._look_inside:
@@ -85,7 +87,7 @@ class Daemon:
         ready = {file for file, _ in poll.poll(seconds * 1000)}
         if self.bell.file in ready:
             self.bell.clear()
-        if self.bell.file in ready or not (ready or self.pump.pending()):
+        if self.bell.file in ready or time.monotonic() - self._looked_at >= NET_SECONDS:
             self._look_inside = True
 
     def _reap_orphans(self) -> None:
@@ -114,22 +116,33 @@ class Daemon:
     # -- the inbox and deadlines
 
     def _obey(self) -> None:
-        """Do what the inbox asks. Acknowledged after it is done: asked twice rather than never."""
+        """Do what the inbox asks, each acknowledged by moving the cursor past it."""
         if not self._look_inside:
             return
         stream = events.inbox_stream(self.run.agent_id)
         try:
             asked = self.log.read(stream, start=self.log.cursor(CURSOR, stream), payloads=False)
             self._look_inside = False
+            self._looked_at = time.monotonic()
             for record in asked:
-                if record.data["run"] == self.run.number:
-                    self._do(record.type, record.data)
-            if asked:
-                with self.log.transaction(durable=True) as transaction:
-                    transaction.move_cursor(CURSOR, stream, asked[-1].offset + 1)
+                self._obey_one(stream, record)
         except LogUnusable as error:
             self._look_inside = True
             self._note(error.message)
+
+    def _obey_one(self, stream: str, record: Record) -> None:
+        """A cancel is done before it is acknowledged: twice rather than never. A signal is not: never twice."""
+        once = record.type == events.SIGNAL_REQUESTED
+        if once:
+            self._acknowledge(stream, record)
+        if record.data["run"] == self.run.number:
+            self._do(record.type, record.data)
+        if not once:
+            self._acknowledge(stream, record)
+
+    def _acknowledge(self, stream: str, record: Record) -> None:
+        with self.log.transaction(durable=True) as transaction:
+            transaction.move_cursor(CURSOR, stream, record.offset + 1)
 
     def _do(self, type: str, data: dict[str, Any]) -> None:
         if type == events.CANCEL_REQUESTED:
@@ -190,7 +203,7 @@ class Daemon:
         reason = self.ending.reason if self.ending else None
         return events.agent_exited(
             self.run.agent_id,
-            outcome=lifecycle.outcome(end["exit_code"], cancelled=reason == "cancel"),
+            outcome=lifecycle.outcome(end["exit_code"], reason),
             exit_code=end["exit_code"],
             signal=end["signal"],
             reason=reason,

@@ -39,10 +39,14 @@ def start(home: Home, agent_id: str, number: int) -> Daemon:
     run = Run(home, agent_id, number)
     run.redirect()
     held_by = keeper.split(run)
-    if not run.acquire():
-        raise NotPossible(f"run {run.mark} has a daemon already")
-    spec = run.spec()
-    held = child.fork(run, spec)
+    try:
+        if not run.acquire():
+            raise NotPossible(f"run {run.mark} has a daemon already")
+        spec = run.spec()
+        held = child.fork(run, spec)
+    except BaseException:
+        keeper.release(held_by)
+        raise
     try:
         log = Log(home, lock_timeout=LOCK_TIMEOUT)
         who = {"daemon": _myself(), "keeper": held_by.as_data(), "child": held.identity.as_data()}
@@ -94,16 +98,18 @@ def _take_over(log: Log, run: Run, agent: Agent) -> Daemon | None:
 
 def _daemon(log: Log, run: Run, spec: Spec) -> Daemon:
     """The daemon of a child that is executed; from here on no trouble with the log may end it."""
-    agent = registry.get(log, run.agent_id)
-    while agent is None or agent["state"] == lifecycle.STARTING:
+    while True:
         try:
-            registry.publish(log, events.agent_started(run.agent_id, monotonic=time.monotonic()))
             agent = registry.get(log, run.agent_id)
-        except LogUnusable as error:
-            note(error.message)
+            if agent is not None and agent["state"] == lifecycle.STARTING:
+                registry.publish(log, events.agent_started(run.agent_id, monotonic=time.monotonic()))
+                agent = registry.get(log, run.agent_id)
+            assert agent is not None
+            log.lock_timeout = RUNNING_LOCK_TIMEOUT
+            return Daemon(log, run, spec, agent)
+        except (LogUnusable, OSError) as error:  # no room for the event, for a bell, for a journal
+            note(str(error))
             time.sleep(RETRY_SECONDS)
-    log.lock_timeout = RUNNING_LOCK_TIMEOUT
-    return Daemon(log, run, spec, agent)
 
 
 def _refuse(log: Log, run: Run, spec: Spec, refused: dict[str, Any], held_by: Identity | None) -> CannotStart:

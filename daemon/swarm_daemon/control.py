@@ -7,10 +7,12 @@ provably dead, cancel takes its place: this process adopts the run and ends it, 
 from __future__ import annotations
 
 import shutil
+from threading import Thread
 
 from swarm_store import events, lifecycle, registry
 from swarm_store.clock import SECOND, now, rfc3339
 from swarm_store.errors import NotPossible
+from swarm_store.log import Log
 
 from .launch import HANDSHAKE_SECONDS
 from .process import from_data, send_group
@@ -21,7 +23,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from swarm_store.fold import Agent
     from swarm_store.home import Home
-    from swarm_store.log import Log
 
 
 def ask_cancel(log: Log, agent: Agent, *, signal: str = "TERM", grace: float | None = None) -> None:
@@ -35,7 +36,7 @@ def ask_signal(log: Log, agent: Agent, signal: str) -> None:
     """Have a signal sent to the agent's process group, by its daemon or, where that is dead, at once."""
     _check_live(agent)
     signum = number_of(signal)
-    if has_daemon(log.home, agent):
+    if may_have_daemon(log.home, agent):
         _ask(log, agent, events.signal_requested(agent["id"], agent["run"], signal=name_of(signum)))
     elif send_group(from_data(agent["child"]), signum):
         registry.publish(log, events.agent_signalled(agent["id"], signal=name_of(signum), reason="request"))
@@ -52,7 +53,7 @@ def _check_live(agent: Agent) -> None:
         raise NotPossible(f"agent {agent['id']} has ended: it is {agent['state']}")
 
 
-def has_daemon(home: Home, agent: Agent) -> bool:
+def may_have_daemon(home: Home, agent: Agent) -> bool:
     """Whether the agent's run has a living daemon, or one that may just be being started."""
     if agent["state"] == lifecycle.SPAWNED and agent["created_at"] > rfc3339(now() - int(HANDSHAKE_SECONDS) * SECOND):
         return True
@@ -64,12 +65,13 @@ def end_without_daemon(log: Log, agent: Agent) -> None:
 
     Where another successor is faster, it does it.
     """
-    if has_daemon(log.home, agent):
+    if may_have_daemon(log.home, agent):
         return
     if agent["state"] == lifecycle.SPAWNED:
         why = "its daemon was never started"
         ended = events.agent_exited(agent["id"], outcome=lifecycle.CANCELLED, exit_code=None, signal=None, reason=why)
-        registry.publish(log, ended)
+        with Log(log.home) as own:  # this may be a thread beside others
+            registry.publish(own, ended)
         return
     from . import begin  # the whole daemon: only here is it needed
 
@@ -79,6 +81,18 @@ def end_without_daemon(log: Log, agent: Agent) -> None:
         return
     if daemon is not None:
         daemon.follow_to_end()
+
+
+def end_all_without_daemon(log: Log, agents: list[Agent]) -> None:
+    """end_without_daemon for each of `agents`, side by side: no grace period waits for another's."""
+    orphans = [agent for agent in agents if not may_have_daemon(log.home, agent)]
+    threads = [Thread(target=end_without_daemon, args=(log, agent)) for agent in orphans[1:]]
+    for thread in threads:
+        thread.start()
+    if orphans:
+        end_without_daemon(log, orphans[0])
+    for thread in threads:
+        thread.join()
 
 
 def forget(log: Log, agent: Agent) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from collections import namedtuple
 
 from swarm_store import health, registry
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from swarm_store.home import Home
 
 RECOVER = "if it is damaged: cancel the agents, keep a copy, and recover with sqlite3 {} .recover"
+ADOPT = f"{sys.executable} -m swarm_daemon --adopt ID"
 LITTLE_SPACE = 1 << 30  # bytes; agents write gigabytes in their hours
 
 
@@ -86,19 +88,22 @@ def _log(log: Log) -> Iterator[Finding]:
 
 def _daemons(log: Log) -> Finding:
     live = registry.agents(log)
-    dead = [agent["id"] for agent in live if not control.has_daemon(log.home, agent)]
+    dead = [agent["id"] for agent in live if not control.may_have_daemon(log.home, agent)]
     found = f"without a daemon: {', '.join(dead)}" if dead else f"{len(live)} agents live, each with its daemon"
-    return Finding("daemons", not dead, found, "python -m swarm_daemon --adopt ID, or swarmctl cancel ID")
+    return Finding("daemons", not dead, found, f"{ADOPT}, or swarmctl cancel ID")
 
 
 def _files(log: Log) -> Finding:
     """Run directories of agents that have ended or are unknown: a daemon died after its last commit."""
+    there = sorted(os.listdir(log.home.agents))  # before the agents: one that is spawned meanwhile is no leftover
     known = {agent["id"]: agent for agent in registry.agents(log, ended=True)}
-    stale = []
-    for agent_id in sorted(os.listdir(log.home.agents)):
-        agent = known.get(agent_id)
-        runs = [name for name in os.listdir(log.home.agent(agent_id)) if name.startswith("run-")]
-        if agent is None or (runs and agent["state"] not in LIVE):
-            stale.append(agent_id)
+    stale = [one for one in there if one not in known or (_has_run(log.home, one) and known[one]["state"] not in LIVE)]
     found = f"left over: {', '.join(stale)}" if stale else "none left over"
-    return Finding("files", not stale, found, "python -m swarm_daemon --adopt ID clears up what an ended run left")
+    return Finding("files", not stale, found, f"{ADOPT} clears up what an ended run left; what is no agent's: rm -r")
+
+
+def _has_run(home: Home, agent_id: str) -> bool:
+    try:
+        return any(name.startswith("run-") for name in os.listdir(home.agent(agent_id)))
+    except OSError:
+        return False  # removed meanwhile, or no directory

@@ -79,9 +79,9 @@ class Ending:
 
     def _send(self, signum: int) -> None:
         others = tree.members(self._mark, self._keeper, self._child)
-        send_group(self._child, signum)
+        reached = self._child.pid if self._child and send_group(self._child, signum) else None
         for one in others:
-            if _group(one) != (self._child.pid if self._child else None):
+            if reached is None or _group(one) != reached:
                 send(one, signum)
 
 

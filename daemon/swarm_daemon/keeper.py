@@ -3,7 +3,7 @@
 It is the daemon's parent and a subreaper, and it does nothing at all: it is `cat` on a FIFO that never ends (0.1 MB).
 It holds the FIFOs of stdout and stderr open, so that bytes in the kernel's buffers stay. If the daemon dies, the child
 becomes the keeper's, which never waits for it: when it ends it stays a zombie, and the kernel keeps its exact status
-for the successor. It ignores every signal that can be ignored, and is killed when all is in the log.
+for the successor. It ignores the signals that others send to end things, and is killed when all is in the log.
 """
 
 from __future__ import annotations

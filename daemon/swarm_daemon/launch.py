@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import select
 import shutil
+import stat
 import sys
 
 import swarm_store
@@ -32,7 +33,7 @@ HANDSHAKE_SECONDS = 60.0  # a machine that starts hundreds at once may need many
 DEFAULT_GRACE = 10.0
 _keepers: set[int] = set()  # of this process's launches: its children until they end
 _ahead: dict[str, Interpreter] = {}  # by the id of the agent that each is for
-_KEPT = ("PATH", "LANG", "LC_ALL", "TZ", "HOME", "XDG_RUNTIME_DIR", "LD_LIBRARY_PATH")
+_KEPT = ("PATH", "LANG", "LC_ALL", "TZ", "HOME", "LD_LIBRARY_PATH")
 
 
 def make_spec(
@@ -48,8 +49,8 @@ def make_spec(
     """What a run is started from; times in seconds. Raises CannotStart or WrongUsage for what cannot be started."""
     if not os.path.isdir(cwd):
         raise WrongUsage(f"there is no directory {cwd}", "name another with --cwd")
-    if stdin is not None and (os.path.isdir(stdin) or not os.access(stdin, os.R_OK)):
-        raise WrongUsage(f"cannot read {stdin}", "name another file with --stdin")
+    if (stdin is not None and not (os.path.isfile(stdin) or _is_device(stdin))) or not os.access(stdin or "/", os.R_OK):
+        raise WrongUsage(f"not a file that can be read: {stdin}", "name another with --stdin, or - for our own")
     check_command(command[0], cwd, env)
     return {
         "command": command,
@@ -60,6 +61,14 @@ def make_spec(
         "timeout": timeout,
         "grace": DEFAULT_GRACE if grace is None else grace,
     }
+
+
+def _is_device(path: str) -> bool:
+    """/dev/null, say; but opening a FIFO would wait for a writer that may never come."""
+    try:
+        return stat.S_ISCHR(os.stat(path).st_mode)
+    except OSError:
+        return False
 
 
 def check_command(name: str, cwd: str, env: dict[str, str]) -> None:
@@ -118,7 +127,8 @@ class Interpreter:
                 ],
                 setsid=True,
                 setsigmask=[],
-                setsigdef=[signal.SIGPIPE, signal.SIGXFSZ],
+                # Python ignores the first two; with the third ignored the kernel would keep no exit status.
+                setsigdef=[signal.SIGPIPE, signal.SIGXFSZ, signal.SIGCHLD],
             )
         except BaseException:
             os.close(self._go)
@@ -174,7 +184,7 @@ class Launch:
             raw = b""
             while not raw.endswith(b"}"):
                 if not poll.poll(timeout * 1000):
-                    raise self._silent(f"the daemon did not answer in {timeout:g} s")
+                    raise self._silent(f"the daemon did not answer in {HANDSHAKE_SECONDS:g} s")
                 got = os.read(self.file, 65536)
                 if not got:
                     raise self._silent("the daemon died before it answered")
@@ -196,12 +206,10 @@ class Launch:
 
     def abandon(self) -> None:
         """End what is left of a start that failed before it was in the log: the keeper, which is our own child."""
-        try:
+        if self._pid in _keepers:  # not reaped yet, so nobody else can have its PID
             os.kill(self._pid, signal.SIGKILL)
             os.waitpid(self._pid, 0)
-        except OSError:
-            pass
-        _keepers.discard(self._pid)
+            _keepers.discard(self._pid)
 
 
 def reap() -> None:

@@ -60,6 +60,9 @@ class Journal:
         if self.end < published:  # somebody has shortened or removed it; what is published stays so
             os.close(self._file)
             self._open(published)
+        # A power failure can take published bytes back (output is not synced) and leave the rotation: what lay in the
+        # removed file is gone, and the stream goes on where the journal does.
+        self.published = max(published, self.base)
         for base in bases[:-1]:  # a rotation that was cut short: the older file is in the log whole
             os.unlink(self._path(base))
 
@@ -67,8 +70,8 @@ class Journal:
         return os.path.join(self._run.path, f"{self.stream}.{base}")
 
     def _open(self, base: int) -> None:
-        self.base = base
         self._file = os.open(self._path(base), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self.base = base
         self.end = base + os.fstat(self._file).st_size
 
     def close(self) -> None:
@@ -117,7 +120,10 @@ class Journal:
         if self.published < self.end or self.end - self.base < ROTATE:
             return
         old_file, old_path = self._file, self._path(self.base)
-        self._open(self.end)
+        try:
+            self._open(self.end)
+        except OSError:
+            return  # no room for another file: this one goes on
         os.close(old_file)
         os.unlink(old_path)
 

@@ -52,7 +52,7 @@ def open_verified(identity: Identity | None) -> int | None:
         return None
     try:
         file = os.pidfd_open(identity.pid)
-    except OSError:
+    except ProcessLookupError:
         return None
     if _start(identity.pid) != identity.start:
         os.close(file)

@@ -115,9 +115,12 @@ class Run:
 
     def remove(self) -> None:
         """Delete the run's directory, when all of it is in the log."""
-        for name in os.listdir(self.path):
-            os.unlink(os.path.join(self.path, name))
-        os.rmdir(self.path)
+        try:
+            for name in os.listdir(self.path):
+                os.unlink(os.path.join(self.path, name))
+            os.rmdir(self.path)
+        except FileNotFoundError:
+            pass  # somebody is removing the whole agent at the same moment
         self.release()
 
 

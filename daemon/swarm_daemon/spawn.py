@@ -76,10 +76,12 @@ def request(
         cwd=directory,
         env={**os.environ, **(env or {}), **own},
         umask=_umask(),
-        stdin=_keep_stdin(home, agent_id) if stdin == "-" else stdin,
+        stdin=None if stdin == "-" else stdin,
         timeout=timeout,
         grace=grace,
     )
+    if stdin == "-":
+        spec["stdin"] = _keep_stdin(home, agent_id)
     known = {"name": name, "labels": labels or {}, "restart": restart, "parent": parent, "depth": depth}
     shown = {key: spec[key] for key in ("command", "cwd", "timeout", "grace")}
     spawned = events.agent_spawned(agent_id, **known, **shown, run=1, host=os.uname().nodename)
@@ -98,9 +100,13 @@ def _keep_stdin(home: Home, agent_id: str) -> str:
     home.prepare()
     path = os.path.join(home.agent(agent_id), "stdin")
     os.makedirs(home.agent(agent_id), mode=0o700)
-    with open(path, "wb") as kept:
-        while block := os.read(0, 1 << 20):
-            kept.write(block)
+    try:
+        with open(path, "wb") as kept:
+            while block := os.read(0, 1 << 20):
+                kept.write(block)
+    except OSError as error:
+        shutil.rmtree(home.agent(agent_id), ignore_errors=True)
+        raise SwarmError(f"cannot keep the standard input in {path}: {error.strerror}", "make room") from error
     return path
 
 
@@ -133,10 +139,24 @@ def spawn(log: Log, requests: Sequence[Request]) -> Iterator[tuple[str, dict[str
     try:
         registry.publish(log, *(wish.event for wish in requests))
     except BaseException:
-        for wish in requests:
-            shutil.rmtree(log.home.agent(wish.agent_id), ignore_errors=True)
+        discard(log.home, requests)
         raise
     waiting = list(reversed(requests))
+    try:
+        yield from _launch(log, waiting)
+    finally:  # whoever spawns may be interrupted: what was not launched by then never will be
+        for wish in waiting:
+            _failed(log, wish.agent_id, CannotStart("it was never launched: the spawner was interrupted"))
+
+
+def discard(home: Home, requests: Sequence[Request]) -> None:
+    """Remove what requests that will not be registered have left in the state directory."""
+    for wish in requests:
+        shutil.rmtree(home.agent(wish.agent_id), ignore_errors=True)
+
+
+def _launch(log: Log, waiting: list[Request]) -> Iterator[tuple[str, dict[str, Any] | CannotStart]]:
+    """Launch from the end of `waiting`, until it is empty."""
     under_way: dict[int, Launch] = {}
     at_once = 2 * (os.cpu_count() or 1)
     while waiting or under_way:
@@ -158,7 +178,7 @@ def _outcomes(log: Log, under_way: dict[int, Launch]) -> Iterator[tuple[str, dic
     for file in ready or list(under_way):
         launch = under_way.pop(file)
         try:
-            yield launch.agent_id, launch.wait(HANDSHAKE_SECONDS if ready else 0)
+            yield launch.agent_id, launch.wait() if ready else launch.wait(0)
         except CannotStart as error:
             yield launch.agent_id, _failed(log, launch.agent_id, error, launch)
 

@@ -42,6 +42,8 @@ def _descendants(pid: int, mark: str) -> list[Identity]:
     found: list[Identity] = []
     for child in children(pid):
         environment = _environment(child)
+        if child == os.getpid() and DAEMON_MARK not in environment:
+            continue  # an agent that cancels itself is not ended by its own hand before it is done
         if environment.get(DAEMON_MARK, mark) != mark or environment.get(MARK, mark) != mark:
             continue  # another run's; what cannot be read is a descendant of ours, so it is ours
         who = identify(child)
@@ -59,7 +61,7 @@ def children(pid: int) -> list[int]:
             with open(f"/proc/{pid}/task/{thread}/children", encoding="ascii") as file:
                 found += [int(word) for word in file.read().split()]
     except FileNotFoundError:
-        return found if os.path.exists("/proc/self/task/self/children") else _children_by_psutil(pid)
+        return found if os.path.exists("/proc/thread-self/children") else _children_by_psutil(pid)
     except OSError:
         pass
     return found
@@ -67,8 +69,10 @@ def children(pid: int) -> list[int]:
 
 def _children_by_psutil(pid: int) -> list[int]:
     """For kernels without CONFIG_PROC_CHILDREN."""
-    import psutil
-
+    try:
+        import psutil
+    except ImportError:  # a daemon has no site packages: what it cannot find so, it finds by its mark
+        return []
     try:
         return [child.pid for child in psutil.Process(pid).children()]
     except psutil.Error:

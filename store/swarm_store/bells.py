@@ -3,7 +3,8 @@
 A listener is a FIFO of its own in the bell's directory, `bells/<stream>/<pid>.<n>`; to ring is to write one byte into
 each. So a stream nobody listens to costs the writer one failed directory look-up; a listener needs no inotify instance
 (a user may have 128 of those, fewer than agents); and one that died is told by the kernel (ENXIO) and swept by the next
-ring. A ring can be missed only when the writer dies between commit and ring: listeners look again after `NET` seconds.
+ring. A ring is missed only if the writer dies between commit and ring: followers look again after `NET` seconds,
+daemons after swarm_daemon.agent.NET_SECONDS.
 """
 
 from __future__ import annotations

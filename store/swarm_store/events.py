@@ -101,7 +101,7 @@ def agent_signalled(agent_id: str, *, signal: str, reason: str) -> Event:
 
 
 def agent_exited(agent_id: str, *, outcome: str, **ended: Any) -> Event:
-    """The run is over. `ended`: exit_code, signal (null where unknown), reason, bytes, resources, left."""
+    """The run is over. `ended`: exit_code, signal (null where unknown), reason, output, resources, left."""
     return Event(AGENT_EXITED, {"outcome": outcome, **ended}, agent_id, None)
 
 

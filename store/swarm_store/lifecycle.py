@@ -57,8 +57,8 @@ def target(agent_id: str, state: str | None, type: str, outcome: str | None = No
     return outcome
 
 
-def outcome(exit_code: int | None, *, cancelled: bool) -> str:
-    """How a run ended: unknown is never success."""
-    if cancelled:
+def outcome(exit_code: int | None, reason: str | None) -> str:
+    """How a run ended, which was ended for `reason` (cancel, timeout) or ended by itself; unknown is never success."""
+    if reason == "cancel":
         return CANCELLED
-    return COMPLETED if exit_code == 0 else FAILED
+    return COMPLETED if exit_code == 0 and reason is None else FAILED

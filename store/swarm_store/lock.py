@@ -94,7 +94,7 @@ class WriteLock:
         mask = signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGALRM])  # whoever started us may have blocked it
         try:
             try:
-                signal.setitimer(signal.ITIMER_REAL, self.timeout)
+                signal.setitimer(signal.ITIMER_REAL, self.timeout, 0.1)  # again, if it came just before the flock
                 fcntl.flock(self._file, fcntl.LOCK_EX)
             finally:
                 signal.setitimer(signal.ITIMER_REAL, 0)

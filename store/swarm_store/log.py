@@ -164,8 +164,9 @@ class Log:
         return row[0][0] if row else 0
 
     def position_at(self, time: int) -> int:
-        """The last position written at `time` (microseconds) or before."""
-        return self.query(sql.POSITION_AT, {"time": time})[0][0] or 0
+        """The position of the last record but output that was written at `time` (microseconds) or before."""
+        row = self.query(sql.POSITION_AT, {"time": time})
+        return row[0][0] if row else 0
 
     def cursor(self, name: str, stream: str) -> int:
         """The offset up to which the reader `name` has acknowledged `stream`; 0 for a new one.

@@ -49,7 +49,7 @@ def resolve(log: Log, word: str) -> Agent:
 
     Raises NoSuchAgent, and WrongUsage where several ids start so.
     """
-    if not _is_text(word):
+    if not is_text(word):
         raise no_such(word)
     found = get(log, word)
     if found is not None:
@@ -60,14 +60,14 @@ def resolve(log: Log, word: str) -> Agent:
         return named
     ids = log.query(sql.ID_PREFIX, {"prefix": word}) if word else []
     if len(ids) > 1:
-        raise ambiguous(word, [id for id, _ in ids])
+        raise ambiguous(word, [row[0] for row in ids])
     one = get(log, ids[0][0]) if ids else None
     if one is None:
         raise no_such(word)
     return one
 
 
-def _is_text(word: str) -> bool:
+def is_text(word: str) -> bool:
     """Whether SQLite can compare it: bytes of a command line that are not UTF-8 are no text."""
     try:
         word.encode("utf-8")

@@ -15,7 +15,7 @@ BROKEN_STREAMS = (
     " HAVING count(r.offset) AND (max(r.offset) <> s.head - 1 OR count(r.offset) <> max(r.offset) - min(r.offset) + 1)"
 )
 LAST_POSITION = "SELECT seq FROM sqlite_sequence WHERE name = 'records'"
-POSITION_AT = "SELECT max(position) FROM records WHERE time <= :time"
+POSITION_AT = "SELECT position FROM records WHERE time <= :time AND key IS NOT NULL ORDER BY position DESC LIMIT 1"
 
 INSERT_RECORD = (
     "INSERT INTO records(stream_id, offset, time, type, key, producer, data)"
@@ -46,9 +46,7 @@ AGENT = "SELECT agent FROM agents WHERE id = :id"
 AGENTS = "SELECT agent FROM agents ORDER BY spawned"
 LIVING = "SELECT agent FROM agents WHERE live = 1 ORDER BY spawned"
 NAMED = "SELECT agent FROM agents WHERE name = :name ORDER BY spawned DESC LIMIT 1"
-ID_PREFIX = (
-    "SELECT id, name FROM agents WHERE id >= :prefix AND id < :prefix || 'zzzzzzzz~' ORDER BY spawned DESC LIMIT 6"
-)
+ID_PREFIX = "SELECT id FROM agents WHERE id >= :prefix AND id < :prefix || 'zzzzzzzz~' ORDER BY spawned DESC LIMIT 6"
 
 LAST_SNAPSHOT = "SELECT offset FROM snapshots ORDER BY position DESC LIMIT 1"
 COUNT_AGENTS = "SELECT count(*) FROM agents"

@@ -63,7 +63,7 @@ def test_reading_backwards_takes_the_last(log: Log) -> None:
 
 
 def test_reading_by_time(home: Home) -> None:
-    """since is included, to is not; position_at is the last record that is not later."""
+    """since is included, to is not; position_at is the last record but output that is not later."""
     moment = 0
 
     def clock() -> int:
@@ -71,7 +71,7 @@ def test_reading_by_time(home: Home) -> None:
 
     with Log(home, clock=clock) as log:
         for moment in (100, 200, 200, 300):
-            log.append("s", [note(moment)])
+            log.append("s", [note(moment)._replace(key="k")])
         assert notes(log.read("s", since=200, to=300)) == [200, 200]
         assert notes(log.read(since=201)) == [300]
         assert notes(log.read(to=200)) == [100]

@@ -52,16 +52,17 @@ def test_a_terminal_state_is_left_by_removal_alone(state: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("exit_code", "cancelled", "expected"),
+    ("exit_code", "reason", "expected"),
     [
-        (0, False, "completed"),
-        (1, False, "failed"),
-        (255, False, "failed"),
-        (None, False, "failed"),
-        (0, True, "cancelled"),
-        (None, True, "cancelled"),
+        (0, None, "completed"),
+        (1, None, "failed"),
+        (255, None, "failed"),
+        (None, None, "failed"),
+        (0, "timeout", "failed"),
+        (0, "cancel", "cancelled"),
+        (None, "cancel", "cancelled"),
     ],
 )
-def test_an_unknown_end_is_never_success(exit_code: int | None, cancelled: bool, expected: str) -> None:
-    """Only exit status 0 of a run that nobody cancelled is completed."""
-    assert lifecycle.outcome(exit_code, cancelled=cancelled) == expected
+def test_an_unknown_end_is_never_success(exit_code: int | None, reason: str | None, expected: str) -> None:
+    """Only exit status 0 of a run that ended by itself is completed."""
+    assert lifecycle.outcome(exit_code, reason) == expected

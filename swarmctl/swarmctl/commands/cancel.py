@@ -51,8 +51,7 @@ def cancel(
             _ask(log, one, signal, seconds, named=bool(agent))
         if no_wait:
             return
-        for one in agents:
-            control.end_without_daemon(log, one)
+        control.end_all_without_daemon(log, agents)
         _wait(log, agents, seconds)
 
 

@@ -10,9 +10,10 @@ import typer
 
 from swarm_store import events as vocabulary
 from swarm_store import registry
-from swarm_store.errors import NoSuchAgent
+from swarm_store.errors import NoSuchAgent, WrongUsage
 from swarm_store.events import Record
 from swarm_store.follow import PAGE, follow_all
+from swarm_store.follow import follow as follow_stream
 from swarm_store.log import FOREVER, Log
 from swarm_store.opening import NoLog
 
@@ -66,20 +67,34 @@ def _agent_id(log: Log, word: str) -> str:
     try:
         return str(registry.resolve(log, word)["id"])
     except NoSuchAgent:
-        if not log.read(key=word, limit=1, payloads=False):
+        if not registry.is_text(word) or not log.read(key=word, limit=1, payloads=False):
             raise
         return word
 
 
 def _pages(log: Log, follow: bool, start: int, types: list[str], key: str | None) -> Iterator[list[Record]]:
-    lifecycle = not set(types) & set(vocabulary.OUTPUT_TYPES.values())
-    chosen = None if not lifecycle else key
-    if follow:
-        yield from follow_all(log, start, types=types, key=chosen, lifecycle=lifecycle)
+    if not all(map(registry.is_text, types)):
+        raise WrongUsage("a type is no text", "swarmctl events shows what types there are")
+    outputs = set(types) & set(vocabulary.OUTPUT_TYPES.values())
+    if key is not None and outputs:  # output has no key: it is found in its agent's own stream
+        stream = vocabulary.agent_stream(key)
+        pages = follow_stream(log, {stream: 0}, types=types) if follow else _stream(log, stream, types)
+        yield from ([record for record in page if record.position >= start] for page in pages)
         return
-    while page := log.read(start=start, types=types, key=chosen, lifecycle=lifecycle, limit=PAGE):
+    lifecycle = not outputs
+    if follow:
+        yield from follow_all(log, start, types=types, key=key, lifecycle=lifecycle)
+        return
+    while page := log.read(start=start, types=types, key=key, lifecycle=lifecycle, limit=PAGE):
         yield page
         start = page[-1].position + 1
+
+
+def _stream(log: Log, stream: str, types: list[str]) -> Iterator[list[Record]]:
+    start = 0
+    while page := log.read(stream, start=start, types=types, limit=PAGE):
+        yield page
+        start = page[-1].offset + 1
 
 
 def _print(record: Record, writer: Json) -> None:

@@ -21,7 +21,7 @@ OptionalAgents = Annotated[
     typer.Argument(metavar="[AGENT]...", help="Ids, starts of ids, or names.", autocompletion=complete_agent),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document, for programs.")]
-FollowOption = Annotated[bool, typer.Option("-f", "--follow", help="Go on as more comes, until nothing more can.")]
+FollowOption = Annotated[bool, typer.Option("-f", "--follow", help="Go on as more comes.")]
 
 
 def new_verb() -> typer.Typer:

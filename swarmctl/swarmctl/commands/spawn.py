@@ -100,7 +100,7 @@ def _spawn(
     log: Log, wishes: list[dict[str, Any]], *, quiet: bool, as_json: bool, many: bool
 ) -> dict[str, dict[str, Any] | CannotStart]:
     """Spawn all, print their ids in order, and on stderr why any could not start; the outcome of each."""
-    requests = [_request(log, wish, None if number else entry.ahead) for number, wish in enumerate(wishes)]
+    requests = _requests(log, wishes)
     outcomes: dict[str, dict[str, Any] | CannotStart] = {request.agent_id: {} for request in requests}
     with progress("spawning", len(requests)) as advance:
         for agent_id, outcome in spawning.spawn(log, requests):
@@ -121,6 +121,18 @@ def _spawn(
                 raise outcome
             print(f"swarmctl: agent {agent_id}: {outcome.message}; {outcome.hint}", file=sys.stderr)
     return outcomes
+
+
+def _requests(log: Log, wishes: list[dict[str, Any]]) -> list[spawning.Request]:
+    """The requests of all wishes, or of none."""
+    requests: list[spawning.Request] = []
+    try:
+        for wish in wishes:
+            requests.append(_request(log, wish, None if requests else entry.ahead))
+    except BaseException:
+        spawning.discard(log.home, requests)
+        raise
+    return requests
 
 
 def _request(log: Log, wish: dict[str, Any], agent_id: str | None) -> spawning.Request:

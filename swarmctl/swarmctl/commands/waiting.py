@@ -12,7 +12,7 @@ from swarm_daemon.signals import number_of
 from swarm_store import events, registry
 from swarm_store.bells import NET
 from swarm_store.errors import SwarmError
-from swarm_store.fold import Agent
+from swarm_store.fold import Agent, apply
 from swarm_store.follow import follow
 from swarm_store.lifecycle import LIVE, LOST, TERMINAL
 from swarm_store.log import Log
@@ -26,19 +26,17 @@ def ends(log: Log, agents: list[Agent], timeout: float | None) -> Iterator[Agent
     """Each of `agents` when it has ended, in the order in which they do; stops after `timeout` seconds."""
     deadline = None if timeout is None else time.monotonic() + timeout
     start = log.head(events.REGISTRY)
-    left = {agent["id"] for agent in agents}
-    touched = set(left)
+    left = {agent["id"]: registry.get(log, agent["id"]) or agent for agent in agents}
     orphans = Orphans(log)
     for page in follow(log, {events.REGISTRY: start}, types=ENDINGS, deadline=deadline):
-        for one in sorted(left & touched):
-            agent = registry.get(log, one)
-            if agent is None or agent["state"] in TERMINAL:
-                left.discard(one)
-                if agent is not None:
-                    yield agent
+        # Folded here rather than looked up: an agent may be removed before this process wakes.
+        for record in page:
+            if record.key in left and left[record.key]["state"] in LIVE:
+                left[record.key] = apply(left[record.key], record) or left[record.key]
+        for one in [one for one, agent in left.items() if agent["state"] in TERMINAL]:
+            yield left.pop(one)
         if not left:
             return
-        touched = {record.key for record in page if record.key}
         if not page:
             orphans.look(left)
 
@@ -58,7 +56,7 @@ class Orphans:
         self._next = time.monotonic() + NET
         for one in set(ids) - self._told:
             agent = registry.get(self._log, one)
-            if agent and agent["state"] in LIVE and not control.has_daemon(self._log.home, agent):
+            if agent and agent["state"] in LIVE and not control.may_have_daemon(self._log.home, agent):
                 self._told.add(one)
                 hint = f"{sys.executable} -m swarm_daemon --adopt {one}"
                 print(f"swarmctl: the daemon of agent {one} is dead; a successor can go on: {hint}", file=sys.stderr)
