@@ -26,7 +26,7 @@ def ends(log: Log, agents: list[Agent], timeout: float | None) -> Iterator[Agent
     """Each of `agents` when it has ended, in the order in which they do; stops after `timeout` seconds."""
     deadline = None if timeout is None else time.monotonic() + timeout
     start = log.head(events.REGISTRY)
-    left = {agent["id"]: registry.get(log, agent["id"]) or agent for agent in agents}
+    left = {agent["id"]: registry.get(log, agent["id"]) or _as_it_was(log, agent) for agent in agents}
     orphans = Orphans(log)
     for page in follow(log, {events.REGISTRY: start}, types=ENDINGS, deadline=deadline):
         # Folded here rather than looked up: an agent may be removed before this process wakes.
@@ -39,6 +39,14 @@ def ends(log: Log, agents: list[Agent], timeout: float | None) -> Iterator[Agent
             return
         if not page:
             orphans.look(left)
+
+
+def _as_it_was(log: Log, agent: Agent) -> Agent:
+    """An agent that has just been removed, as it ended."""
+    for record in registry.history(log, agent["id"]):
+        if record.type in ENDINGS and agent["state"] in LIVE:
+            agent = apply(agent, record) or agent
+    return agent
 
 
 class Orphans:
