@@ -9,6 +9,7 @@ import json
 import shutil
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 from .scene import say
@@ -40,6 +41,7 @@ def python_peers() -> Path:
     return place / "bin"
 
 
+@cache  # an npm that cannot is asked once in a run, not before each benchmark
 def pm2() -> Path | None:
     """pm2's command; None where there is no Node, or npm cannot install it."""
     npm, node = shutil.which("npm"), shutil.which("node")
