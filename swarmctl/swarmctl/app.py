@@ -18,7 +18,7 @@ from swarm_store.errors import SwarmError
 
 from . import __version__
 
-# Verb → its module. The order is that of the help.
+# Verb → its module, whose `verb` has one command, or several: then they are verbs below it. The order is the help's.
 VERBS = {
     "spawn": "spawn",
     "list": "list_agents",
@@ -32,6 +32,7 @@ VERBS = {
     "rm": "rm",
     "prune": "prune",
     "doctor": "doctor",
+    "systemd": "systemd",
 }
 CLOSED_PIPE = 141  # 128 + SIGPIPE, as a shell reports it
 INTERRUPTED = 130

@@ -10,13 +10,22 @@ import pytest
 from support.cli import Swarm
 
 README = Path(__file__).parents[2] / "README.md"
-VERBS = "spawn list show logs events wait cancel signal rm prune doctor".split()  # noqa: SIM905
+VERBS = "spawn list show logs events wait cancel signal rm prune doctor systemd".split()  # noqa: SIM905
 
 
 def verbs_of(swarm: Swarm) -> list[str]:
     """The verbs that `swarmctl --help` has."""
     listed = swarm.ok("--help").partition("Commands:\n")[2]
     return re.findall(r"^  ([a-z]+)", listed, re.MULTILINE)
+
+
+def calls_of(swarm: Swarm) -> list[list[str]]:
+    """Every way to call swarmctl: a verb alone, or with each of the verbs that are below it."""
+    calls = []
+    for verb in verbs_of(swarm):
+        below = re.findall(r"^  ([a-z]+)", swarm.ok(verb, "--help").partition("\nCommands:\n")[2], re.MULTILINE)
+        calls += [[verb], *([verb, one] for one in below)]
+    return calls
 
 
 def code_of(markdown: str) -> str:
@@ -34,28 +43,32 @@ def test_help_has_the_verbs(swarm: Swarm) -> None:
 
 
 def test_every_verb_has_help_with_an_example(swarm: Swarm) -> None:
-    """`swarmctl VERB --help` of each verb, and -h likewise, says what it does and has an example that calls it."""
-    for verb in verbs_of(swarm):
-        text = swarm.ok(verb, "--help")
-        assert re.search(rf"Examples?:\n( .*\n)*? +.*swarmctl {verb}\b", text), text
-        assert swarm.ok(verb, "-h") == text
+    """`--help` of each verb, those below others too, and -h likewise, says what it does and has an example of it."""
+    for call in calls_of(swarm):
+        text = swarm.ok(*call, "--help")
+        assert re.search(rf"Examples?:\n( .*\n)*? +.*swarmctl {' '.join(call)}\b", text), text
+        assert swarm.ok(*call, "-h") == text
 
 
 def test_every_option_says_what_it_does(swarm: Swarm) -> None:
     """No option of any verb is without its sentence."""
-    for verb in verbs_of(swarm):
-        options = swarm.ok(verb, "--help", COLUMNS="200").partition("Options:\n")[2]
+    for call in calls_of(swarm):
+        options = swarm.ok(*call, "--help", COLUMNS="200").partition("Options:\n")[2].partition("\nCommands:\n")[0]
         for line in options.splitlines():
-            assert re.fullmatch(r"  (-\w, )?--[\w-]+.*?  +\S.*", line) or line.startswith(" " * 10), f"{verb}: {line}"
+            assert re.fullmatch(r"  (-\w, )?--[\w-]+.*?  +\S.*", line) or line.startswith(" " * 10), f"{call}: {line}"
 
 
 def test_everything_in_the_readme_exists(swarm: Swarm) -> None:
     """Each `swarmctl VERB` that the README shows as code is a verb, and each option with it is one of that verb."""
     known = {*verbs_of(swarm), "ls"}
+    calls = calls_of(swarm)
     for line in code_of(README.read_text()).splitlines():
         for verb, rest in re.findall(r"\bswarmctl ([a-z]+)\b([^|;&\n]*)", line):
             assert verb in known, f"README has `swarmctl {verb}`"
-            offered = swarm.ok(verb, "--help", COLUMNS="200")
+            below = [call[1] for call in calls if call[0] == verb and len(call) == 2]
+            words = [verb, *[word for word in rest.split()[:1] if below]]
+            assert words[1:2] == [word for word in words[1:2] if word in below], f"README has `swarmctl {words}`"
+            offered = swarm.ok(*words, "--help", COLUMNS="200")
             for option in re.findall(r"(?<=\s)--[a-z][a-z-]+", rest.partition(" -- ")[0]):
                 assert option in offered, f"README has `swarmctl {verb} {option}`"
 

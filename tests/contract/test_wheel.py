@@ -48,6 +48,13 @@ def test_the_wheel_has_every_module(wheel: set[str]) -> None:
     assert {f"{package}/py.typed" for package in PACKAGES} <= wheel
 
 
+def test_the_wheel_has_the_units(wheel: set[str]) -> None:
+    """Every file of systemd/ is in the wheel, inside the command line's package, where it is looked for."""
+    units = {file.relative_to(ROOT / "systemd").as_posix() for file in (ROOT / "systemd").rglob("*") if file.is_file()}
+    assert {f"swarmctl/systemd/{name}" for name in units} <= wheel
+    assert {f"{kind}/swarmctl-supervisor.service" for kind in ("user", "system")} <= units
+
+
 def test_the_wheel_has_no_rubbish(wheel: set[str]) -> None:
     """Nothing compiled, cached or tested is in the wheel."""
     assert not [name for name in wheel if "__pycache__" in name or name.endswith(".pyc") or "test" in name.lower()]

@@ -29,4 +29,15 @@ def new_verb() -> typer.Typer:
     return typer.Typer(rich_markup_mode=None, add_completion=False, pretty_exceptions_enable=False)
 
 
+def new_group(does: str) -> typer.Typer:
+    """A Typer app of a verb that has verbs below it; `does` is its help, with examples."""
+    return typer.Typer(
+        help=does,
+        rich_markup_mode=None,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        context_settings=HELP,
+    )
+
+
 HELP = {"help_option_names": ["-h", "--help"]}
