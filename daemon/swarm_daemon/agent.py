@@ -18,9 +18,10 @@ from swarm_store.errors import LogUnusable, SwarmError
 
 from . import keeper, tree
 from .ending import Ending
-from .output import Pump
-from .process import Identity, from_data, send_group
+from .output import RETRY_SECONDS, Pump
+from .process import Identity, boot_id, from_data, send_group, stat_fields
 from .signals import name_of, number_of, signal
+from .silence import Silence
 from .watch import Watch
 
 TYPE_CHECKING = False
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
     from .run import Run, Spec
 
 NET_SECONDS = 600.0  # look at the inbox this often even if no bell rang: a ring is lost only with its ringer
-RETRY_SECONDS = 1.0
 CURSOR = "daemon"
 
 
@@ -52,8 +52,10 @@ class Daemon:
         self.pump = Pump(run, log, agent["epoch"])
         self.ending: Ending | None = None
         self.watch = Watch(run, self.child)
+        self.silence = Silence(spec["silence"], time.monotonic(), is_silent=agent["silent_since"] is not None)
         self.stop_signal: int | None = None  # set by a signal handler: see main
         self.has_orphans = False  # likewise
+        self.is_woken_by_signals = False  # likewise: through the bell
         self._trouble = self._noted = ""  # what is the matter now; what the daemon's own log says of it
         self._look_inside = True  # the inbox may hold something from before the bell was there
         self._looked_at = time.monotonic()
@@ -64,7 +66,8 @@ class Daemon:
         """Carry output and obey until the run is over and all of it is in the log."""
         while not self._is_over():
             self._sleep()
-            self.pump.move()
+            if self.pump.move() and self.silence.hear(time.monotonic()):
+                self._say(events.agent_spoke(self.run.agent_id, self.run.number))
             self.pump.publish()
             self._note(self.pump.trouble)
             self._reap_orphans()
@@ -78,13 +81,15 @@ class Daemon:
         for file in (*self.pump.readable(), self.bell.file, *self.watch.files(), *ending):
             poll.register(file, select.POLLIN)
         net = max(0.0, self._looked_at + NET_SECONDS - time.monotonic())
-        waits = [net, self.pump.due_in(), self._deadline_in()]
+        before = time.monotonic()
+        waits = [net, self.pump.due_in(), self._deadline_in(), self._silence_in(before)]
         if self.ending:
             waits.append(self.ending.due_in())
         if self._look_inside:
             waits.append(RETRY_SECONDS if self._trouble else 0.0)
         seconds = min(wait for wait in waits if wait is not None)
         ready = {file for file, _ in poll.poll(seconds * 1000)}
+        self.silence.sleep(seconds, time.monotonic() - before, time.monotonic())
         if self.bell.file in ready:
             self.bell.clear()
         if self.bell.file in ready or time.monotonic() - self._looked_at >= NET_SECONDS:
@@ -109,6 +114,10 @@ class Daemon:
             return None
         left: float = started + self.spec["timeout"] - time.monotonic()
         return max(0.0, left)
+
+    def _silence_in(self, moment: float) -> float | None:
+        """Seconds until the run is silent for too long; while it ends, nothing is."""
+        return None if self.ending else self.silence.due_in(moment)
 
     def _is_over(self) -> bool:
         return self.watch.end() is not None and (self.ending is None or self.ending.is_done)
@@ -151,15 +160,33 @@ class Daemon:
         elif type == events.SIGNAL_REQUESTED:
             signum = number_of(data["signal"])
             if send_group(self.child, signum):
-                self._say(events.agent_signalled(self.run.agent_id, signal=data["signal"], reason="request"))
+                self._say(
+                    events.agent_signalled(self.run.agent_id, self.run.number, signal=data["signal"], reason="request")
+                )
 
     def _mind_deadlines(self) -> None:
         if self.stop_signal is not None and self.ending is None:
-            self.end("cancel", signal.SIGTERM, self.spec["grace"])
+            self.end("shutdown", signal.SIGTERM, self.spec["grace"])
         if self._deadline_in() == 0.0:
             self.end("timeout", signal.SIGTERM, self.spec["grace"])
+        if self._silence_in(time.monotonic()) == 0.0:
+            self._mind_silence()
         if self.ending is not None:
             self.ending.advance()
+
+    def _mind_silence(self) -> None:
+        """Nothing was heard for too long: say so, once, and end the run if that was asked for."""
+        fields = stat_fields(self.child.pid) if self.child else None
+        if fields is None or fields[0] in "TtZX":  # somebody has stopped it, or it has just ended
+            self.silence.hear(time.monotonic())
+            return
+        self.silence.is_silent = self._say(
+            events.agent_fell_silent(self.run.agent_id, self.run.number, seconds=self.spec["silence"])
+        )
+        if not self.silence.is_silent:
+            self.silence.since += RETRY_SECONDS  # the log is in trouble: say it later
+        elif self.spec["on_silence"] == "restart":
+            self.end("silence", signal.SIGTERM, self.spec["grace"])
 
     def end(self, reason: str, signum: int, grace: float) -> None:
         """Begin to end the tree, or hasten the end that is under way."""
@@ -171,7 +198,7 @@ class Daemon:
         self.ending = Ending(self.run, self.keeper, self.child, reason=reason, signum=signum, grace=grace)
         self.ending.begin()
         name = name_of(signum)
-        self._say(events.agent_signalled(self.run.agent_id, signal=name, reason=reason))
+        self._say(events.agent_signalled(self.run.agent_id, self.run.number, signal=name, reason=reason))
 
     # -- the end
 
@@ -198,32 +225,48 @@ class Daemon:
         end = self.watch.end()
         assert end is not None
         output = self.pump.ranges()
+        left = len(tree.members(self.run.mark, self.keeper, self.child))
         if self.ending is None and end["exit_code"] is None and end["signal"] is None:
-            return events.agent_lost(self.run.agent_id, reason=end["reason"], output=output)
+            lost = {"reason": end["reason"], "output": output, "left": left}
+            return events.agent_lost(self.run.agent_id, self.run.number, **lost)
         reason = self.ending.reason if self.ending else None
         return events.agent_exited(
             self.run.agent_id,
+            self.run.number,
             outcome=lifecycle.outcome(end["exit_code"], reason),
             exit_code=end["exit_code"],
             signal=end["signal"],
             reason=reason,
+            seconds=self._lasted(),
             output=output,
             resources=end.get("resources"),
-            left=len(tree.members(self.run.mark, self.keeper, self.child)),
+            left=left,
         )
+
+    def _lasted(self) -> float | None:
+        """How long the run lasted, in seconds of the boot's monotonic clock; None where it began in another boot."""
+        started: float | None = self.agent["monotonic"]
+        if started is None or self.child is None or self.child.boot != boot_id():
+            return None
+        return round(time.monotonic() - started, 3)
 
     def close(self) -> None:
         """Let go of everything but the run itself."""
+        if self.is_woken_by_signals:
+            signal.set_wakeup_fd(-1)
         self.pump.close()
         self.bell.close()
         self.watch.close()
         self.log.close()
 
-    def _say(self, event: Event) -> None:
+    def _say(self, event: Event) -> bool:
+        """Publish what is good to know but need not be; whether that was possible."""
         try:
             registry.publish(self.log, event)
         except SwarmError as error:
             self._note(error.message)
+            return False
+        return True
 
     def _note(self, trouble: str) -> None:
         """Write each new trouble to the daemon's own log, once there is room for it."""

@@ -14,9 +14,10 @@ from swarm_store.errors import CannotStart, LogUnusable, NotPossible
 from swarm_store.log import Log
 
 from . import child, keeper, tree
-from .agent import RETRY_SECONDS, Daemon, clear_up, note
-from .process import Identity, from_data, identify, is_alive
-from .run import Run, read_record
+from .agent import Daemon, clear_up, note
+from .output import RETRY_SECONDS
+from .process import Identity, from_data, is_alive, myself
+from .run import Run, read_record, write_aside
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -49,8 +50,9 @@ def start(home: Home, agent_id: str, number: int) -> Daemon:
         raise
     try:
         log = Log(home, lock_timeout=LOCK_TIMEOUT)
-        who = {"daemon": _myself(), "keeper": held_by.as_data(), "child": held.identity.as_data()}
-        registry.publish(log, events.agent_starting(agent_id, **who))
+        who = {"daemon": myself(), "keeper": held_by.as_data(), "child": held.identity.as_data()}
+        registry.publish(log, events.agent_starting(agent_id, number, **who))
+        write_aside(run.who, {**who, "monotonic": time.monotonic()})
     except BaseException:
         held.give_up()
         keeper.release(held_by)
@@ -83,7 +85,10 @@ def adopt(home: Home, agent_id: str) -> Daemon | None:
 
 
 def _take_over(log: Log, run: Run, agent: Agent) -> Daemon | None:
-    registry.publish(log, events.agent_adopted(run.agent_id, daemon=_myself(), epoch=agent["epoch"] + 1))
+    adopted = events.agent_adopted(run.agent_id, run.number, daemon=myself(), epoch=agent["epoch"] + 1)
+    registry.publish(log, adopted)
+    known = {key: agent[key] for key in ("keeper", "child", "monotonic")}
+    write_aside(run.who, {**known, "daemon": myself(), "epoch": agent["epoch"] + 1})
     spec = run.spec()
     if agent["state"] == lifecycle.STARTING:
         at_gate = from_data(agent["child"])
@@ -102,7 +107,7 @@ def _daemon(log: Log, run: Run, spec: Spec) -> Daemon:
         try:
             agent = registry.get(log, run.agent_id)
             if agent is not None and agent["state"] == lifecycle.STARTING:
-                registry.publish(log, events.agent_started(run.agent_id, monotonic=time.monotonic()))
+                registry.publish(log, events.agent_started(run.agent_id, run.number, monotonic=time.monotonic()))
                 agent = registry.get(log, run.agent_id)
             assert agent is not None
             log.lock_timeout = RUNNING_LOCK_TIMEOUT
@@ -116,16 +121,8 @@ def _refuse(log: Log, run: Run, spec: Spec, refused: dict[str, Any], held_by: Id
     """Record that the command was not executed, and say why."""
     command = spec["command"][0]
     why = f"cannot {refused['step']} {command!r}: {refused['error']}"
-    registry.publish(
-        log,
-        events.agent_exited(run.agent_id, outcome="failed", exit_code=refused["exit_code"], signal=None, reason=why),
-    )
+    ended = {"outcome": lifecycle.FAILED, "exit_code": refused["exit_code"], "signal": None, "reason": why}
+    registry.publish(log, events.agent_exited(run.agent_id, run.number, **ended))
     log.close()
     clear_up(run, held_by)
     return CannotStart(why, "check the command, its permissions and its directory", refused["exit_code"])
-
-
-def _myself() -> dict[str, Any]:
-    me = identify(os.getpid())
-    assert me is not None
-    return me.as_data()

@@ -11,6 +11,7 @@ import os
 from .process import Identity, identify
 from .run import write_aside
 from .signals import signal
+from .tree import MARK
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ def _become(run: Run, spec: Spec, gate: int) -> NoReturn:
         step = "enter the directory of"
         os.chdir(spec["cwd"])
         step, code = "execute", NOT_EXECUTABLE
-        _execute(spec["command"], spec["env"])
+        _execute(spec["command"], {**spec["env"], MARK: run.mark})
     except OSError as error:
         if step == "execute" and error.errno in (errno.ENOENT, errno.ENOTDIR):
             code = NOT_FOUND
@@ -92,6 +93,18 @@ def _set_up(run: Run, spec: Spec) -> None:
     for signum in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores them; a program expects the default
         signal.signal(signum, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
+    _limit_open_files(spec["open_files"])
+
+
+def _limit_open_files(wanted: int) -> None:
+    """As many as whoever spawned the agent had: the supervisor, whose own limit is higher, may have restarted it."""
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if wanted != soft:
+        infinite = resource.RLIM_INFINITY
+        most = wanted if hard == infinite else hard if wanted == infinite else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 def _execute(command: list[str], env: dict[str, str]) -> None:

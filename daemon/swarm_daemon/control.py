@@ -6,16 +6,15 @@ provably dead, cancel takes its place: this process adopts the run and ends it, 
 
 from __future__ import annotations
 
+import os
 import shutil
 from threading import Thread
 
 from swarm_store import events, lifecycle, registry
-from swarm_store.clock import SECOND, now, rfc3339
 from swarm_store.errors import NotPossible
 from swarm_store.log import Log
 
-from .launch import HANDSHAKE_SECONDS
-from .process import from_data, send_group
+from .process import boot_id, from_data, is_alive, send_group
 from .run import Run
 from .signals import name_of, number_of
 
@@ -39,7 +38,8 @@ def ask_signal(log: Log, agent: Agent, signal: str) -> None:
     if may_have_daemon(log.home, agent):
         _ask(log, agent, events.signal_requested(agent["id"], agent["run"], signal=name_of(signum)))
     elif send_group(from_data(agent["child"]), signum):
-        registry.publish(log, events.agent_signalled(agent["id"], signal=name_of(signum), reason="request"))
+        sent = events.agent_signalled(agent["id"], agent["run"], signal=name_of(signum), reason="request")
+        registry.publish(log, sent)
     else:
         raise NotPossible(f"agent {agent['id']} has no process that could be signalled")
 
@@ -55,9 +55,23 @@ def _check_live(agent: Agent) -> None:
 
 def may_have_daemon(home: Home, agent: Agent) -> bool:
     """Whether the agent's run has a living daemon, or one that may just be being started."""
-    if agent["state"] == lifecycle.SPAWNED and agent["created_at"] > rfc3339(now() - int(HANDSHAKE_SECONDS) * SECOND):
+    if agent["state"] == lifecycle.SPAWNED and is_alive(from_data(agent["spawner"])):
         return True
     return Run(home, agent["id"], agent["run"]).has_daemon()
+
+
+def is_ours(agent: Agent) -> bool:
+    """Whether this machine can tell anything about it: it was started here, whenever, or in this boot.
+
+    A boot has a random id that no other machine has; a container that is made anew has another name in the same boot.
+    """
+    known = [agent[who]["boot"] for who in ("child", "spawner") if agent[who]]
+    return agent["host"] == os.uname().nodename or boot_id() in known
+
+
+def has_lost_daemon(home: Home, agent: Agent) -> bool:
+    """Whether a living agent's daemon is provably dead; what is another host's cannot be proved here."""
+    return agent["state"] in lifecycle.LIVE and is_ours(agent) and not may_have_daemon(home, agent)
 
 
 def end_without_daemon(log: Log, agent: Agent) -> None:
@@ -69,7 +83,9 @@ def end_without_daemon(log: Log, agent: Agent) -> None:
         return
     if agent["state"] == lifecycle.SPAWNED:
         why = "its daemon was never started"
-        ended = events.agent_exited(agent["id"], outcome=lifecycle.CANCELLED, exit_code=None, signal=None, reason=why)
+        ended = events.agent_start_failed(
+            agent["id"], agent["run"], outcome=lifecycle.CANCELLED, exit_code=None, reason=why
+        )
         with Log(log.home) as own:  # this may be a thread beside others
             registry.publish(own, ended)
         return
@@ -93,6 +109,17 @@ def end_all_without_daemon(log: Log, agents: list[Agent]) -> None:
         end_without_daemon(log, orphans[0])
     for thread in threads:
         thread.join()
+
+
+def may_be_restarted(agent: Agent) -> bool:
+    """Whether the policy of an ended agent may start it again."""
+    is_over = agent["state"] in (lifecycle.CANCELLED, *lifecycle.LIVE) and agent["reason"] != "shutdown"
+    return agent["restart"] != "no" and agent["no_more_restarts"] is None and not is_over
+
+
+def withdraw_restart(log: Log, agent: Agent) -> None:
+    """Have an ended agent not restarted by its policy. Raises NotPossible where it has been by now."""
+    registry.publish(log, events.agent_restart_withdrawn(agent["id"], agent["run"]))
 
 
 def forget(log: Log, agent: Agent) -> None:

@@ -7,6 +7,7 @@ path (-P, -S, -s). The user's environment, PYTHON* and all, goes to the child th
 from __future__ import annotations
 
 import os
+import resource
 import select
 import shutil
 import stat
@@ -19,7 +20,7 @@ from swarm_store.errors import CannotStart, WrongUsage
 from .child import NOT_EXECUTABLE, NOT_FOUND
 from .run import Run
 from .signals import signal
-from .tree import DAEMON_MARK, MARK
+from .tree import DAEMON_MARK
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,8 +32,11 @@ if TYPE_CHECKING:
 
 HANDSHAKE_SECONDS = 60.0  # a machine that starts hundreds at once may need many of them
 DEFAULT_GRACE = 10.0
-_keepers: set[int] = set()  # of this process's launches: its children until they end
+_launched: set[int] = set()  # keepers and successors: this process's children until they end
 _ahead: dict[str, Interpreter] = {}  # by the id of the agent that each is for
+_INTERPRETER = (sys.executable, "-P", "-S", "-s")
+# Python ignores the first two; with the third ignored the kernel would keep no exit status.
+_DEFAULT = (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGCHLD)
 _KEPT = ("PATH", "LANG", "LC_ALL", "TZ", "HOME", "LD_LIBRARY_PATH")
 
 
@@ -45,12 +49,14 @@ def make_spec(
     stdin: str | None = None,
     timeout: float | None = None,
     grace: float | None = None,
+    silence: float | None = None,
+    on_silence: str = "mark",
 ) -> Spec:
     """What a run is started from; times in seconds. Raises CannotStart or WrongUsage for what cannot be started."""
     if not os.path.isdir(cwd):
         raise WrongUsage(f"there is no directory {cwd}", "name another with --cwd")
-    if (stdin is not None and not (os.path.isfile(stdin) or _is_device(stdin))) or not os.access(stdin or "/", os.R_OK):
-        raise WrongUsage(f"not a file that can be read: {stdin}", "name another with --stdin, or - for our own")
+    if stdin is not None:
+        _check_stdin(stdin)
     check_command(command[0], cwd, env)
     return {
         "command": command,
@@ -60,7 +66,15 @@ def make_spec(
         "stdin": None if stdin is None else os.path.abspath(stdin),
         "timeout": timeout,
         "grace": DEFAULT_GRACE if grace is None else grace,
+        "silence": silence,
+        "on_silence": on_silence,
+        "open_files": resource.getrlimit(resource.RLIMIT_NOFILE)[0],  # a supervisor that restarts it has more
     }
+
+
+def _check_stdin(path: str) -> None:
+    if not (os.path.isfile(path) or _is_device(path)) or not os.access(path, os.R_OK):
+        raise WrongUsage(f"not a file that can be read: {path}", "name another with --stdin, or - for our own")
 
 
 def _is_device(path: str) -> bool:
@@ -118,7 +132,7 @@ class Interpreter:
         try:
             self.pid = os.posix_spawn(
                 sys.executable,
-                [sys.executable, "-P", "-S", "-s", _program(), agent_id, str(number)],
+                [*_INTERPRETER, _program(), agent_id, str(number)],
                 daemon_environment(home, Run(home, agent_id, number).mark),
                 file_actions=[
                     (os.POSIX_SPAWN_DUP2, wait, 0),
@@ -127,8 +141,7 @@ class Interpreter:
                 ],
                 setsid=True,
                 setsigmask=[],
-                # Python ignores the first two; with the third ignored the kernel would keep no exit status.
-                setsigdef=[signal.SIGPIPE, signal.SIGXFSZ, signal.SIGCHLD],
+                setsigdef=_DEFAULT,
             )
         except BaseException:
             os.close(self._go)
@@ -137,7 +150,7 @@ class Interpreter:
         finally:
             os.close(wait)
             os.close(tell)
-        _keepers.add(self.pid)
+        _launched.add(self.pid)
 
     def let_go(self) -> None:
         try:
@@ -161,23 +174,25 @@ def start_ahead(home: Home, agent_id: str) -> None:
 class Launch:
     """A daemon on its way: `wait` for the outcome, here or after others have been launched beside it."""
 
-    def __init__(self, home: Home, agent_id: str, number: int, spec: Spec) -> None:
-        """Write the run's files and let its daemon go. Raises CannotStart where either is impossible."""
+    def __init__(self, home: Home, agent_id: str, number: int) -> None:
+        """Make the run's directory and let its daemon go. Raises CannotStart where either is impossible."""
         reap()
         self.agent_id = agent_id
+        self.number = number
         self._run = Run(home, agent_id, number)
-        spec = {**spec, "env": {**spec["env"], MARK: self._run.mark}}
         try:
-            self._run.prepare(spec)
+            self._run.make()
             interpreter = _ahead.pop(agent_id, None) or Interpreter(home, agent_id, number)
         except OSError as error:
             raise CannotStart(f"cannot start a daemon: {error.strerror}", "look at disk space and limits") from error
         interpreter.let_go()
+        self.is_over = False  # whether the outcome has been waited for
         self.file = interpreter.told
         self._pid = interpreter.pid
 
     def wait(self, timeout: float = HANDSHAKE_SECONDS) -> dict[str, Any]:
         """The identities of daemon and child, once the command is executed. CannotStart gives the reason if not."""
+        self.is_over = True
         try:
             poll = select.poll()
             poll.register(self.file, select.POLLIN)
@@ -206,21 +221,43 @@ class Launch:
 
     def abandon(self) -> None:
         """End what is left of a start that failed before it was in the log: the keeper, which is our own child."""
-        if self._pid in _keepers:  # not reaped yet, so nobody else can have its PID
+        if self._pid in _launched:  # not reaped yet, so nobody else can have its PID
             os.kill(self._pid, signal.SIGKILL)
             os.waitpid(self._pid, 0)
-            _keepers.discard(self._pid)
+            _launched.discard(self._pid)
+
+
+def adopt(home: Home, agent_ids: list[str]) -> int:
+    """Launch a successor for runs whose daemons are dead, detached from us; its PID, a child of ours to be reaped.
+
+    Of several runs it ends one after the other, which is for those whose child is dead too. Raises OSError.
+    """
+    pid = os.posix_spawn(
+        sys.executable,
+        [*_INTERPRETER, _program(), "--adopt", *agent_ids],
+        daemon_environment(home, "successor"),
+        file_actions=[
+            (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDWR, 0),
+            (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_RDWR, 0),
+            (os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_RDWR, 0),
+        ],
+        setsid=True,
+        setsigmask=[],
+        setsigdef=_DEFAULT,
+    )
+    _launched.add(pid)
+    return pid
 
 
 def reap() -> None:
-    """Reap the keepers of ended runs that this process has launched, so that a long life gathers no zombies."""
-    for pid in list(_keepers):
+    """Reap what this process has launched and what has ended, so that a long life gathers no zombies."""
+    for pid in list(_launched):
         try:
             gone = os.waitpid(pid, os.WNOHANG)[0] == pid
         except ChildProcessError:
             gone = True
         if gone:
-            _keepers.discard(pid)
+            _launched.discard(pid)
 
 
 def _program() -> str:

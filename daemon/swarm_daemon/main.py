@@ -15,6 +15,7 @@ from .signals import signal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from .agent import Daemon
@@ -23,24 +24,30 @@ HANDSHAKE = 3  # the file descriptor that launch reads the outcome of a start fr
 
 
 def main() -> None:
-    """`swarm_daemon AGENT RUN` with a handshake on descriptor 3, or `--adopt AGENT`; home by SWARM_HOME."""
+    """`swarm_daemon AGENT RUN` with a handshake on descriptor 3, or `--adopt AGENT...`; home by SWARM_HOME."""
     arguments = sys.argv[1:]
     gc.disable()  # until all is set up: nothing of it is garbage
+    if len(arguments) >= 2 and arguments[0] == "--adopt":
+        status = max([_try(_adopt, agent_id) for agent_id in arguments[1:]])
+    elif len(arguments) == 2:
+        status = _try(_start_by_handshake, *arguments)
+    else:
+        raise SystemExit("usage: python -m swarm_daemon AGENT RUN | --adopt AGENT...")
+    raise SystemExit(status)
+
+
+def _try(begin: Callable[..., Daemon | None], *arguments: str) -> int:
+    """Begin a run's daemon and be it, to the run's end; the exit status that says how far that went."""
     try:
-        if len(arguments) == 2 and arguments[0] == "--adopt":
-            daemon = _adopt(arguments[1])
-        elif len(arguments) == 2:
-            daemon = _start_by_handshake(arguments[0], int(arguments[1]))
-        else:
-            raise SystemExit("usage: python -m swarm_daemon AGENT RUN | --adopt AGENT")
+        daemon = begin(*arguments)
     except SwarmError as error:
         os.write(2, f"swarm_daemon: {error.message}\n".encode())
-        raise SystemExit(error.exit_code) from error
-    if daemon is None:
-        return
-    gc.freeze()
-    gc.enable()
-    daemon.follow_to_end()
+        return error.exit_code
+    if daemon is not None:
+        gc.freeze()
+        gc.enable()
+        daemon.follow_to_end()
+    return 0
 
 
 def _adopt(agent_id: str) -> Daemon | None:
@@ -50,17 +57,18 @@ def _adopt(agent_id: str) -> Daemon | None:
         pass  # we lead a group already
     daemon = adopt(locate(), agent_id)
     if daemon is not None:
+        daemon.run.redirect()
         _heed_signals(daemon)
     return daemon
 
 
-def _start_by_handshake(agent_id: str, number: int) -> Daemon:
+def _start_by_handshake(agent_id: str, number: str) -> Daemon:
     os.set_inheritable(HANDSHAKE, False)
     os.closerange(HANDSHAKE + 1, os.sysconf("SC_OPEN_MAX"))  # whatever else was inherited is not the agent's business
     if not os.read(0, 1):
         os._exit(0)  # nobody wants this daemon after all: see launch.Interpreter
     try:
-        daemon = start(locate(), agent_id, number)
+        daemon = start(locate(), agent_id, int(number))
     except SwarmError as error:
         _answer({"error": error.message, "hint": error.hint, "exit_code": error.exit_code})
         raise
@@ -93,4 +101,5 @@ def _heed_signals(daemon: Daemon) -> None:
     signal.signal(signal.SIGCHLD, heed)  # orphans of the tree become the daemon's: it wakes up and reaps them
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    daemon.is_woken_by_signals = True
     signal.set_wakeup_fd(daemon.bell.file, warn_on_full_buffer=False)

@@ -158,10 +158,9 @@ class Pump:
         """How many bytes each stream has had."""
         return {journal.stream: journal.end for journal in self.journals}
 
-    def move(self, most: int = MOVE_AT_ONCE) -> None:
-        """Move what the child has written into the journals."""
-        for journal in self.journals:
-            self._move(journal, most)
+    def move(self, most: int = MOVE_AT_ONCE) -> int:
+        """Move what the child has written into the journals; how many bytes it were."""
+        return sum(self._move(journal, most) for journal in self.journals)
 
     def move_rest(self) -> None:
         """Move what is in the FIFOs now and no more: a grandchild may go on writing for ever."""

@@ -34,16 +34,29 @@ def from_data(data: dict[str, Any] | None) -> Identity | None:
     return Identity(data["pid"], data["start"], data["boot"]) if data else None
 
 
+_boot = ""
+
+
 def boot_id() -> str:
     """The kernel's id of this boot."""
-    with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
-        return file.read().strip()
+    global _boot
+    if not _boot:
+        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+            _boot = file.read().strip()
+    return _boot
 
 
 def identify(pid: int) -> Identity | None:
     """Who has `pid` now; None where nobody has (a zombie still has)."""
     start = _start(pid)
     return None if start is None else Identity(pid, start, boot_id())
+
+
+def myself() -> dict[str, Any]:
+    """This process's identity, as events carry it."""
+    me = identify(os.getpid())
+    assert me is not None
+    return me.as_data()
 
 
 def open_verified(identity: Identity | None) -> int | None:

@@ -5,6 +5,7 @@ stdout stderr   the FIFOs that the child writes into
 hold            the FIFO that the keeper sleeps on
 stdout.<byte>   journals: what has left the FIFOs and may not be in the log yet
 refused         why the child was not executed, written by itself
+who             the run's processes: what its agent can be registered from again if the log is gone
 exit            how the child ended, written by the first daemon that saw it
 daemon.log      what the daemon had to say
 """
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import struct
 
 from swarm_store.codec import decode, encode
 from swarm_store.errors import SwarmError
@@ -23,14 +25,16 @@ if TYPE_CHECKING:
 
     from swarm_store.home import Home
 
-    # command, cwd, env, umask, stdin, timeout, grace: see launch.make_spec
+    # command, cwd, env, umask, stdin, timeout, grace, ...: see launch.make_spec
     Spec = dict[str, Any]
+
+_FLOCK = struct.Struct("hhqqi4x")  # struct flock: type, whence, start, length, pid
 
 
 class Run:
     """One run's directory and paths."""
 
-    __slots__ = ("_lock", "agent_id", "exit", "home", "notes", "number", "path", "refused")
+    __slots__ = ("_lock", "agent_id", "exit", "home", "notes", "number", "path", "refused", "who")
 
     def __init__(self, home: Home, agent_id: str, number: int) -> None:
         self.home = home
@@ -39,6 +43,7 @@ class Run:
         self.path = os.path.join(home.agent(agent_id), f"run-{number}")
         self.exit = os.path.join(self.path, "exit")
         self.refused = os.path.join(self.path, "refused")
+        self.who = os.path.join(self.path, "who")
         self.notes = os.path.join(self.path, "daemon.log")
         self._lock = -1
 
@@ -52,10 +57,13 @@ class Run:
         return os.path.join(self.home.agent(self.agent_id), "spec.json")
 
     def prepare(self, spec: Spec) -> None:
-        """Make the directory and write the spec, which holds the environment: for the owner alone."""
+        """Make the agent's directory and write the spec, which holds the environment: for the owner alone."""
         os.makedirs(self.home.agent(self.agent_id), mode=0o700, exist_ok=True)
-        os.makedirs(self.path, mode=0o700, exist_ok=True)
         write_aside(self.spec_path, spec)
+
+    def make(self) -> None:
+        """Make the run's own directory."""
+        os.makedirs(self.path, mode=0o700, exist_ok=True)
 
     def spec(self) -> Spec:
         found = read_record(self.spec_path)
@@ -87,8 +95,8 @@ class Run:
         """Become the run's daemon, for as long as this process lives; False where another is."""
         file = os.open(os.path.join(self.path, "lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+            fcntl.fcntl(file, fcntl.F_OFD_SETLK, _FLOCK.pack(fcntl.F_WRLCK, 0, 0, 0, 0))
+        except (BlockingIOError, PermissionError):  # POSIX leaves the choice
             os.close(file)
             return False
         self._lock = file
@@ -100,23 +108,24 @@ class Run:
             self._lock = -1
 
     def has_daemon(self) -> bool:
-        """Whether a daemon holds the run. Needs no PID, so no reused PID can fool it."""
+        """Whether a daemon holds the run. Needs no PID, so no reused PID can fool it.
+
+        Asks the kernel and locks nothing, so that no successor is turned away by somebody who only looks.
+        """
         try:
             file = os.open(os.path.join(self.path, "lock"), os.O_RDWR | os.O_CLOEXEC)
         except OSError:
             return False
         try:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
+            answer = fcntl.fcntl(file, fcntl.F_OFD_GETLK, _FLOCK.pack(fcntl.F_WRLCK, 0, 0, 0, 0))
         finally:
             os.close(file)
-        return False
+        return bool(_FLOCK.unpack(answer)[0] != fcntl.F_UNLCK)
 
     def remove(self) -> None:
         """Delete the run's directory, when all of it is in the log."""
         try:
-            for name in os.listdir(self.path):
+            for name in sorted(os.listdir(self.path), key=lambda name: name == "lock"):  # the lock last
                 os.unlink(os.path.join(self.path, name))
             os.rmdir(self.path)
         except FileNotFoundError:

@@ -1,20 +1,23 @@
 """Spawning agents: what is wished for is checked and completed first, then registered whole, then launched.
 
-A wish is started as the calling process would start it: its directory, environment, umask. Whatever fails before the
-daemon has recorded itself is recorded here, so that no agent stays half there.
+A wish is started as the calling process would start it: its directory, environment, umask. An agent that is registered
+is a promise: what it is started from is on disk before, so that whoever finds the spawner dead can keep it. Whatever
+fails before the daemon has recorded itself is recorded here.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import shutil
 from collections import namedtuple
 
 from swarm_store import events, lifecycle, registry
-from swarm_store.errors import CannotStart, SwarmError, WrongUsage
+from swarm_store.errors import CannotStart, IllegalTransition, LogUnusable, NotPossible, SwarmError, WrongUsage
 
 from .launch import HANDSHAKE_SECONDS, Launch, make_spec
+from .process import myself
 from .run import Run
 
 TYPE_CHECKING = False
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from typing import Any
 
+    from swarm_store.fold import Agent
     from swarm_store.home import Home
     from swarm_store.log import Log
 
@@ -56,15 +60,18 @@ def request(
     env: dict[str, str] | None = None,
     stdin: str | None = None,
     restart: str = "no",
+    max_restarts: int | None = None,
     timeout: float | None = None,
     grace: float | None = None,
+    silence: float | None = None,
+    on_silence: str = "mark",
     agent_id: str | None = None,
 ) -> Request:
     """Check and complete a wish for an agent, as the calling process would start it; times in seconds.
 
-    `agent_id` is a new one where the caller has not chosen (see new_id). A `stdin` of "-" is what this process can
-    read from its own, kept in a file. Raises CannotStart (126, 127), WrongUsage, and SwarmError where agents spawn
-    agents too deep.
+    `max_restarts`: by policy, without a healthy spell between (None: the policy's own). `agent_id` is a new one where
+    the caller has not chosen (see new_id). A `stdin` of "-" is what this process can read from its own, kept in a
+    file. Raises CannotStart (126, 127), WrongUsage, and SwarmError where agents spawn agents too deep.
     """
     agent_id = agent_id or new_id()
     directory = _directory(cwd)
@@ -79,13 +86,16 @@ def request(
         stdin=None if stdin == "-" else stdin,
         timeout=timeout,
         grace=grace,
+        silence=silence,
+        on_silence=on_silence,
     )
     if stdin == "-":
         spec["stdin"] = _keep_stdin(home, agent_id)
-    known = {"name": name, "labels": labels or {}, "restart": restart, "parent": parent, "depth": depth}
-    shown = {key: spec[key] for key in ("command", "cwd", "timeout", "grace")}
-    spawned = events.agent_spawned(agent_id, **known, **shown, run=1, host=os.uname().nodename)
-    return Request(agent_id, spawned, spec)
+    known = {"name": name, "labels": labels or {}, "parent": parent, "depth": depth}
+    known |= {"restart": restart, "max_restarts": max_restarts, "host": os.uname().nodename, "spawner": myself()}
+    shown = {key: spec[key] for key in ("command", "cwd", "timeout", "grace", "silence", "on_silence")}
+    spawned = events.agent_spawned(agent_id, **known, **shown, run=1)
+    return Request(agent_id, spawned, {**spec, "agent": spawned.data})
 
 
 def _directory(cwd: str | None) -> str:
@@ -137,6 +147,7 @@ def spawn(log: Log, requests: Sequence[Request]) -> Iterator[tuple[str, dict[str
     Raises NameTaken, and nothing is spawned then.
     """
     try:
+        _prepare(log.home, requests)
         registry.publish(log, *(wish.event for wish in requests))
     except BaseException:
         discard(log.home, requests)
@@ -146,7 +157,17 @@ def spawn(log: Log, requests: Sequence[Request]) -> Iterator[tuple[str, dict[str
         yield from _launch(log, waiting)
     finally:  # whoever spawns may be interrupted: what was not launched by then never will be
         for wish in waiting:
-            _failed(log, wish.agent_id, CannotStart("it was never launched: the spawner was interrupted"))
+            start_failed(log, wish.agent_id, 1, CannotStart("it was never launched: the spawner was interrupted"))
+
+
+def _prepare(home: Home, requests: Sequence[Request]) -> None:
+    """Write down what each is started from. Raises LogUnusable where that is impossible."""
+    try:
+        for wish in requests:
+            Run(home, wish.agent_id, 1).prepare(wish.spec)
+    except OSError as error:
+        why = "no space is left in" if error.errno in (errno.ENOSPC, errno.EDQUOT) else f"{error.strerror}:"
+        raise LogUnusable(f"{why} the state directory {home.path}", "nothing was spawned; make room") from error
 
 
 def discard(home: Home, requests: Sequence[Request]) -> None:
@@ -163,10 +184,10 @@ def _launch(log: Log, waiting: list[Request]) -> Iterator[tuple[str, dict[str, A
         while waiting and len(under_way) < at_once:
             wish = waiting.pop()
             try:
-                launch = Launch(log.home, wish.agent_id, 1, wish.spec)
+                launch = Launch(log.home, wish.agent_id, 1)
                 under_way[launch.file] = launch
             except CannotStart as error:
-                yield wish.agent_id, _failed(log, wish.agent_id, error)
+                yield wish.agent_id, start_failed(log, wish.agent_id, 1, error)
         yield from _outcomes(log, under_way)
 
 
@@ -180,18 +201,44 @@ def _outcomes(log: Log, under_way: dict[int, Launch]) -> Iterator[tuple[str, dic
         try:
             yield launch.agent_id, launch.wait() if ready else launch.wait(0)
         except CannotStart as error:
-            yield launch.agent_id, _failed(log, launch.agent_id, error, launch)
+            yield launch.agent_id, start_failed(log, launch.agent_id, launch.number, error, launch)
 
 
-def _failed(log: Log, agent_id: str, error: CannotStart, launch: Launch | None = None) -> CannotStart:
-    """Record a start that failed before its daemon could record it itself."""
-    agent = registry.get(log, agent_id)
-    if agent is not None and agent["state"] == lifecycle.SPAWNED:
-        if launch is not None:
-            launch.abandon()
-        ended = events.agent_exited(
-            agent_id, outcome=lifecycle.FAILED, exit_code=error.exit_code, signal=None, reason=error.message
-        )
-        registry.publish(log, ended)
-        shutil.rmtree(Run(log.home, agent_id, 1).path, ignore_errors=True)
+def start_failed(log: Log, agent_id: str, number: int, error: CannotStart, launch: Launch | None = None) -> CannotStart:
+    """Record a start that failed before its daemon could record it itself; where it has, its word stands."""
+    failed = events.agent_start_failed(
+        agent_id, number, outcome=lifecycle.FAILED, exit_code=error.exit_code, reason=error.message
+    )
+    try:
+        registry.publish(log, failed)
+    except IllegalTransition:
+        return error
+    if launch is not None:
+        launch.abandon()  # and a daemon that comes late finds that its run is over
+    shutil.rmtree(Run(log.home, agent_id, number).path, ignore_errors=True)
     return error
+
+
+def open_run(log: Log, agent: Agent, *, reason: str, restarts: int = 0) -> int:
+    """Register a new run of an ended agent, and return its number; it is launched like any other (see Launch).
+
+    Raises NotPossible where it has not ended (any more), has been removed, or nothing is left to start it from, and
+    NameTaken where another has its name by now.
+    """
+    number: int = agent["run"] + 1
+    if not os.path.exists(Run(log.home, agent["id"], number).spec_path):
+        raise NotPossible(f"nothing is left to start agent {agent['id']} from: its directory is gone", "spawn it anew")
+    opened = events.agent_restarted(agent["id"], run=number, reason=reason, restarts=restarts, spawner=myself())
+    registry.publish(log, opened)
+    return number
+
+
+def restart(log: Log, agent: Agent) -> dict[str, Any]:
+    """Start an ended agent again, as a new run; the identities of daemon and child. Raises as open_run, CannotStart."""
+    number = open_run(log, agent, reason="request")
+    launch = None
+    try:
+        launch = Launch(log.home, agent["id"], number)
+        return launch.wait()
+    except CannotStart as error:
+        raise start_failed(log, agent["id"], number, error, launch) from None

@@ -89,11 +89,16 @@ def _environment(pid: int) -> dict[str, str]:
 
 
 def _marked(mark: str) -> list[Identity]:
-    found: list[Identity] = []
+    return marked().get(mark, [])
+
+
+def marked() -> dict[str, list[Identity]]:
+    """All processes on this machine that carry a run's mark, daemons and keepers apart: by mark. Reads all of /proc."""
+    found: dict[str, list[Identity]] = {}
     for name in os.listdir("/proc"):
         if name.isdigit() and int(name) != os.getpid():
             environment = _environment(int(name))
-            if environment.get(MARK) == mark and DAEMON_MARK not in environment:
+            if MARK in environment and DAEMON_MARK not in environment:
                 who = identify(int(name))
-                found += [who] if who else []
+                found.setdefault(environment[MARK], []).extend([who] if who else [])
     return found

@@ -93,6 +93,11 @@ def _unknown() -> dict[str, Any]:
 
 
 def is_readable(file: int) -> bool:
+    return is_readable_within(file, 0)
+
+
+def is_readable_within(file: int, seconds: float) -> bool:
+    """Whether `file` becomes readable in that time; a pidfd is when its process has ended."""
     poll = select.poll()
     poll.register(file, select.POLLIN)
-    return bool(poll.poll(0))
+    return bool(poll.poll(seconds * 1000))

@@ -18,6 +18,14 @@ def now() -> int:
     return time.time_ns() // 1000
 
 
+def microseconds(text: str) -> int:
+    """The moment that rfc3339 has written as `text`."""
+    from calendar import timegm  # daemons never read a time
+
+    parts = [int(text[start : start + 2]) for start in (5, 8, 11, 14, 17)]
+    return timegm((int(text[:4]), *parts)) * SECOND + int(text[20:26])
+
+
 def rfc3339(moment: int) -> str:
     """`moment` (microseconds since the epoch) as RFC 3339 in UTC, to the microsecond."""
     year, month, day, hour, minute, second, *_ = time.gmtime(moment // SECOND)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 REGISTRY = "registry"
 AGENT_STREAMS = "agents/"
+SUPERVISOR = "supervisor"  # the supervisor's own stream, and the key of its events: no agent's id has an `o`
 
 # The registry: the life of agents. Who may say which, and when, stands in lifecycle.TRANSITIONS.
 AGENT_SPAWNED = "agent:spawned"
@@ -26,8 +27,15 @@ AGENT_WAITING = "agent:waiting"
 AGENT_RESUMED = "agent:resumed"
 AGENT_ADOPTED = "agent:adopted"
 AGENT_SIGNALLED = "agent:signalled"
+AGENT_FELL_SILENT = "agent:fell_silent"
+AGENT_SPOKE = "agent:spoke"
+AGENT_START_FAILED = "agent:start_failed"
 AGENT_EXITED = "agent:exited"
 AGENT_LOST = "agent:lost"
+AGENT_SWEPT = "agent:swept"
+AGENT_CRASH_LOOPED = "agent:crash_looped"
+AGENT_RESTART_WITHDRAWN = "agent:restart_withdrawn"
+AGENT_RESTARTED = "agent:restarted"
 AGENT_REMOVED = "agent:removed"
 
 # agents/<id>: what the child wrote.
@@ -39,6 +47,11 @@ OUTPUT_TYPES = {"stdout": STDOUT_WRITTEN, "stderr": STDERR_WRITTEN}
 # inbox/<id>: what somebody asks of an agent.
 CANCEL_REQUESTED = "cancel:requested"
 SIGNAL_REQUESTED = "signal:requested"
+
+# The supervisor: its own life.
+SUPERVISOR_STARTED = "supervisor:started"
+SUPERVISOR_RECONCILED = "supervisor:reconciled"
+SUPERVISOR_STOPPED = "supervisor:stopped"
 
 
 class Event(namedtuple("Event", ("type", "data", "key", "payload"))):
@@ -76,38 +89,76 @@ def inbox_stream(agent_id: str) -> str:
 
 
 def agent_spawned(agent_id: str, **spec: Any) -> Event:
-    """Somebody asked for this agent. `spec`: name, labels, command, cwd, run, parent, depth, policies."""
+    """Somebody asked for this agent. `spec`: name, labels, command, cwd, run, spawner, parent, depth, policies."""
     return Event(AGENT_SPAWNED, spec, agent_id, None)
 
 
-def agent_starting(agent_id: str, *, daemon: Data, keeper: Data, child: Data) -> Event:
+def agent_starting(agent_id: str, run: int, *, daemon: Data, keeper: Data, child: Data) -> Event:
     """A daemon has the run, and its child waits to be let go: all three identities, before anything runs."""
-    return Event(AGENT_STARTING, {"daemon": daemon, "keeper": keeper, "child": child}, agent_id, None)
+    return Event(AGENT_STARTING, {"run": run, "daemon": daemon, "keeper": keeper, "child": child}, agent_id, None)
 
 
-def agent_started(agent_id: str, *, monotonic: float) -> Event:
+def agent_started(agent_id: str, run: int, *, monotonic: float) -> Event:
     """The child was executed. `monotonic`: seconds of the boot's monotonic clock, for timeouts after adoption."""
-    return Event(AGENT_STARTED, {"monotonic": monotonic}, agent_id, None)
+    return Event(AGENT_STARTED, {"run": run, "monotonic": monotonic}, agent_id, None)
 
 
-def agent_adopted(agent_id: str, *, daemon: Data, epoch: int) -> Event:
+def agent_adopted(agent_id: str, run: int, *, daemon: Data, epoch: int) -> Event:
     """A successor daemon took the run over, as its `epoch`-th daemon, counting from 0."""
-    return Event(AGENT_ADOPTED, {"daemon": daemon, "epoch": epoch}, agent_id, None)
+    return Event(AGENT_ADOPTED, {"run": run, "daemon": daemon, "epoch": epoch}, agent_id, None)
 
 
-def agent_signalled(agent_id: str, *, signal: str, reason: str) -> Event:
-    """A signal went to the agent's processes. `reason`: cancel, timeout, request."""
-    return Event(AGENT_SIGNALLED, {"signal": signal, "reason": reason}, agent_id, None)
+def agent_signalled(agent_id: str, run: int, *, signal: str, reason: str) -> Event:
+    """A signal went to the agent's processes. `reason`: cancel, timeout, silence, shutdown, request."""
+    return Event(AGENT_SIGNALLED, {"run": run, "signal": signal, "reason": reason}, agent_id, None)
 
 
-def agent_exited(agent_id: str, *, outcome: str, **ended: Any) -> Event:
-    """The run is over. `ended`: exit_code, signal (null where unknown), reason, output, resources, left."""
-    return Event(AGENT_EXITED, {"outcome": outcome, **ended}, agent_id, None)
+def agent_fell_silent(agent_id: str, run: int, *, seconds: float) -> Event:
+    """No output has come for `seconds` in which the agent could have written."""
+    return Event(AGENT_FELL_SILENT, {"run": run, "seconds": seconds}, agent_id, None)
 
 
-def agent_lost(agent_id: str, *, reason: str, output: dict[str, int] | None = None) -> Event:
-    """The run is over and nobody can say how; `output`: how many bytes each stream had, where that is known."""
-    return Event(AGENT_LOST, {"reason": reason, "output": output}, agent_id, None)
+def agent_spoke(agent_id: str, run: int) -> Event:
+    """Output came again after a silence."""
+    return Event(AGENT_SPOKE, {"run": run}, agent_id, None)
+
+
+def agent_start_failed(agent_id: str, run: int, *, outcome: str, exit_code: int | None, reason: str) -> Event:
+    """The run ended before it had a daemon: its command was never executed."""
+    return Event(
+        AGENT_START_FAILED, {"run": run, "outcome": outcome, "exit_code": exit_code, "reason": reason}, agent_id, None
+    )
+
+
+def agent_exited(agent_id: str, run: int, *, outcome: str, **ended: Any) -> Event:
+    """The run is over. `ended`: exit_code, signal (null where unknown), reason, seconds, output, resources, left."""
+    return Event(AGENT_EXITED, {"run": run, "outcome": outcome, **ended}, agent_id, None)
+
+
+def agent_lost(agent_id: str, run: int, *, reason: str, **ended: Any) -> Event:
+    """The run is over and nobody can say how. `ended`: output, how many bytes each stream had, and left, if known."""
+    return Event(AGENT_LOST, {"run": run, "reason": reason, **ended}, agent_id, None)
+
+
+def agent_swept(agent_id: str, run: int, *, processes: int) -> Event:
+    """What the run had left running when it ended was ended too."""
+    return Event(AGENT_SWEPT, {"run": run, "processes": processes}, agent_id, None)
+
+
+def agent_crash_looped(agent_id: str, run: int, *, restarts: int) -> Event:
+    """Restarted so often without a healthy spell that it is restarted no more."""
+    return Event(AGENT_CRASH_LOOPED, {"run": run, "restarts": restarts}, agent_id, None)
+
+
+def agent_restart_withdrawn(agent_id: str, run: int) -> Event:
+    """Somebody wants no more restarts by policy of this ended agent."""
+    return Event(AGENT_RESTART_WITHDRAWN, {"run": run}, agent_id, None)
+
+
+def agent_restarted(agent_id: str, *, run: int, reason: str, restarts: int, spawner: Data) -> Event:
+    """A new `run` of an ended agent. `reason`: policy, request; `restarts`: by policy, since the last healthy spell."""
+    data = {"run": run, "reason": reason, "restarts": restarts, "spawner": spawner}
+    return Event(AGENT_RESTARTED, data, agent_id, None)
 
 
 def agent_removed(agent_id: str) -> Event:
@@ -134,3 +185,18 @@ def cancel_requested(agent_id: str, run: int, *, signal: str, grace: float | Non
 def signal_requested(agent_id: str, run: int, *, signal: str) -> Event:
     """Send `signal` to the run's processes, nothing more."""
     return Event(SIGNAL_REQUESTED, {"run": run, "signal": signal}, agent_id, None)
+
+
+def supervisor_started(*, supervisor: Data, host: str, version: str) -> Event:
+    """A supervisor has this log, alone on its host."""
+    return Event(SUPERVISOR_STARTED, {"supervisor": supervisor, "host": host, "version": version}, SUPERVISOR, None)
+
+
+def supervisor_reconciled(*, cause: str, found: Data, did: Data) -> Event:
+    """The registry was compared with the machine. `found`: how many of what; `did`: action → the agents' ids."""
+    return Event(SUPERVISOR_RECONCILED, {"cause": cause, "found": found, "did": did}, SUPERVISOR, None)
+
+
+def supervisor_stopped(*, reason: str) -> Event:
+    """The supervisor ended in order; agents go on."""
+    return Event(SUPERVISOR_STOPPED, {"reason": reason}, SUPERVISOR, None)

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from . import lifecycle
 from .clock import rfc3339
+from .errors import IllegalTransition
 from .events import (
     AGENT_ADOPTED,
+    AGENT_CRASH_LOOPED,
     AGENT_EXITED,
+    AGENT_FELL_SILENT,
     AGENT_LOST,
+    AGENT_RESTART_WITHDRAWN,
+    AGENT_RESTARTED,
     AGENT_SPAWNED,
+    AGENT_SPOKE,
+    AGENT_START_FAILED,
     AGENT_STARTED,
     AGENT_STARTING,
+    AGENT_SWEPT,
 )
 
 TYPE_CHECKING = False
@@ -26,6 +34,27 @@ else:
     Agent = dict
 
 
+def _new_run() -> dict[str, Any]:
+    """What is known of a run that has not begun."""
+    return {
+        "exit_code": None,
+        "signal": None,
+        "reason": None,
+        "started_at": None,
+        "ended_at": None,
+        "seconds": None,
+        "daemon": None,
+        "keeper": None,
+        "child": None,
+        "epoch": 0,
+        "monotonic": None,
+        "silent_since": None,
+        "output": None,
+        "resources": None,
+        "left": None,
+    }
+
+
 def _spawned(agent_id: str, data: dict[str, Any], time: str) -> Agent:
     return {
         "id": agent_id,
@@ -35,43 +64,48 @@ def _spawned(agent_id: str, data: dict[str, Any], time: str) -> Agent:
         "command": data["command"],
         "cwd": data["cwd"],
         "run": data.get("run", 1),
-        "exit_code": None,
-        "signal": None,
-        "reason": None,
         "created_at": time,
-        "started_at": None,
-        "ended_at": None,
-        "daemon": None,
-        "keeper": None,
-        "child": None,
-        "epoch": 0,
+        **_new_run(),
         "parent": data.get("parent"),
         "depth": data.get("depth", 0),
         "restart": data.get("restart", "no"),
+        "max_restarts": data.get("max_restarts"),
+        "restarts": 0,
+        "no_more_restarts": None,
         "timeout": data.get("timeout"),
         "grace": data.get("grace"),
+        "silence": data.get("silence"),
+        "on_silence": data.get("on_silence", "mark"),
         "host": data.get("host"),
-        "monotonic": None,
-        "output": None,
-        "resources": None,
-        "left": None,
+        "spawner": data.get("spawner"),
     }
 
 
-def _changes(type: str, data: dict[str, Any], time: str) -> dict[str, Any]:
-    """What an event changes on an agent, apart from its state."""
-    if type == AGENT_STARTING:
-        return {"daemon": data["daemon"], "keeper": data["keeper"], "child": data["child"]}
-    if type == AGENT_STARTED:
-        return {"started_at": time, "monotonic": data["monotonic"]}
-    if type == AGENT_ADOPTED:
-        return {"daemon": data["daemon"], "epoch": data["epoch"]}
-    if type == AGENT_EXITED:
-        kept = ("exit_code", "signal", "reason", "output", "resources", "left")
-        return {**{key: data.get(key) for key in kept}, "ended_at": time}
-    if type == AGENT_LOST:
-        return {"reason": data["reason"], "output": data.get("output"), "ended_at": time}
-    return {}
+def _ended(data: dict[str, Any], time: str) -> dict[str, Any]:
+    kept = ("exit_code", "signal", "reason", "seconds", "output", "resources", "left")
+    return {**{key: data.get(key) for key in kept}, "ended_at": time, "silent_since": None}
+
+
+def _restarted(data: dict[str, Any], time: str) -> dict[str, Any]:
+    kept = {key: data[key] for key in ("run", "restarts", "spawner")}
+    return {**_new_run(), **kept, "no_more_restarts": None}
+
+
+# What an event changes on an agent, apart from its state.
+_CHANGES = {
+    AGENT_STARTING: lambda data, time: {key: data[key] for key in ("daemon", "keeper", "child")},
+    AGENT_STARTED: lambda data, time: {"started_at": time, "monotonic": data["monotonic"]},
+    AGENT_ADOPTED: lambda data, time: {"daemon": data["daemon"], "epoch": data["epoch"]},
+    AGENT_FELL_SILENT: lambda data, time: {"silent_since": time},
+    AGENT_SPOKE: lambda data, time: {"silent_since": None},
+    AGENT_START_FAILED: _ended,
+    AGENT_EXITED: _ended,
+    AGENT_LOST: _ended,
+    AGENT_SWEPT: lambda data, time: {"left": 0},
+    AGENT_CRASH_LOOPED: lambda data, time: {"no_more_restarts": "crash loop"},
+    AGENT_RESTART_WITHDRAWN: lambda data, time: {"no_more_restarts": "withdrawn"},
+    AGENT_RESTARTED: _restarted,
+}
 
 
 def apply(agent: Agent | None, record: Record) -> Agent | None:
@@ -89,7 +123,18 @@ def apply(agent: Agent | None, record: Record) -> Agent | None:
         return _spawned(record.key, record.data, time)
     if after is None or agent is None:
         return None
-    return {**agent, **_changes(record.type, record.data, time), "state": after}
+    _check_run(agent, record)
+    change = _CHANGES.get(record.type)
+    return {**agent, **(change(record.data, time) if change else {}), "state": after}
+
+
+def _check_run(agent: Agent, record: Record) -> None:
+    """What is said of one run moves no other: a daemon may wake up long after its run is over and another has begun."""
+    run = agent["run"] + (record.type == AGENT_RESTARTED)
+    if record.data.get("run", run) != run:
+        raise IllegalTransition(
+            f"agent {record.key} is in run {agent['run']}: {record.type} of run {record.data['run']} cannot follow"
+        )
 
 
 def fold(records: Iterable[Record], start: dict[str, Agent] | None = None) -> dict[str, Agent]:

@@ -22,9 +22,14 @@ GATHER = 0.02
 
 
 def follow(
-    log: Log, starts: dict[str, int], *, types: Sequence[str] = (), deadline: float | None = None
+    log: Log,
+    starts: dict[str, int],
+    *,
+    types: Sequence[str] = (),
+    run: int | None = None,
+    deadline: float | None = None,
 ) -> Iterator[list[Record]]:
-    """Pages of the streams named in `starts`, each from its offset there on; types as in Log.read.
+    """Pages of the streams named in `starts`, each from its offset there on; types and run as in Log.read.
 
     An empty page says that the end of all has been reached for now: the caller may look at something else, or stop.
     When it asks for more, the generator sleeps until a bell rings, and at most NET seconds; it stops when `deadline`
@@ -37,7 +42,7 @@ def follow(
         while True:
             found = False
             for stream, start in places.items():
-                page = log.read(stream, start=start, types=types, limit=PAGE)
+                page = log.read(stream, start=start, types=types, run=run, limit=PAGE)
                 if page:
                     places[stream] = page[-1].offset + 1
                     found = True

@@ -1,7 +1,8 @@
 """States, and the one table of who may move an agent where. An illegal move raises.
 
-`spawned → starting → running ⇄ waiting → completed | failed | cancelled | lost`. Terminal states never change;
-only removal takes an agent out of one. Who says an event stands beside each row, for readers; it is not checked.
+`spawned → starting → running ⇄ waiting → completed | failed | cancelled | lost`. Terminal states never change; only a
+restart, which is a new run, or removal takes an agent out of one. Who says an event stands beside each row, for
+readers; it is not checked.
 """
 
 from __future__ import annotations
@@ -34,8 +35,15 @@ TRANSITIONS: dict[str, tuple[frozenset[str | None], frozenset[str | None]]] = {
     events.AGENT_RESUMED: (frozenset({WAITING}), frozenset({RUNNING})),  # the daemon
     events.AGENT_ADOPTED: (LIVE - {SPAWNED}, SAME),  # a successor daemon
     events.AGENT_SIGNALLED: (LIVE - {SPAWNED}, SAME),  # the daemon
-    events.AGENT_EXITED: (LIVE, frozenset({COMPLETED, FAILED, CANCELLED})),  # the daemon, spawn
+    events.AGENT_FELL_SILENT: (frozenset({RUNNING}), SAME),  # the daemon
+    events.AGENT_SPOKE: (frozenset({RUNNING, WAITING}), SAME),  # the daemon
+    events.AGENT_START_FAILED: (frozenset({SPAWNED}), frozenset({FAILED, CANCELLED})),  # spawn, supervisor, cancel
+    events.AGENT_EXITED: (LIVE - {SPAWNED}, frozenset({COMPLETED, FAILED, CANCELLED})),  # the daemon
     events.AGENT_LOST: (LIVE, frozenset({LOST})),  # whoever finds it so
+    events.AGENT_SWEPT: (TERMINAL, SAME),  # the supervisor
+    events.AGENT_CRASH_LOOPED: (TERMINAL, SAME),  # the supervisor
+    events.AGENT_RESTART_WITHDRAWN: (TERMINAL, SAME),  # cancel
+    events.AGENT_RESTARTED: (TERMINAL, frozenset({SPAWNED})),  # the supervisor, restart
     events.AGENT_REMOVED: (TERMINAL, ABSENT),  # rm, prune
 }
 
@@ -58,7 +66,10 @@ def target(agent_id: str, state: str | None, type: str, outcome: str | None = No
 
 
 def outcome(exit_code: int | None, reason: str | None) -> str:
-    """How a run ended, which was ended for `reason` (cancel, timeout) or ended by itself; unknown is never success."""
-    if reason == "cancel":
+    """How a run ended, which was ended for `reason` (cancel, timeout, silence, shutdown) or ended by itself.
+
+    Unknown is never success.
+    """
+    if reason in ("cancel", "shutdown"):
         return CANCELLED
     return COMPLETED if exit_code == 0 and reason is None else FAILED

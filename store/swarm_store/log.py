@@ -119,14 +119,16 @@ class Log:
         since: int = 0,
         to: int = FOREVER,
         limit: int = 1000,
+        run: int | None = None,
         lifecycle: bool = False,
         payloads: bool = True,
         backwards: bool = False,
     ) -> list[Record]:
         """At most `limit` records of `stream` by offset, or of the whole log by position where it is None.
 
-        From `start` up to but not including `until`; `since` and `to` bound the time (microseconds) likewise; `types`
-        and `key` (an agent's id) choose, `lifecycle` leaves output out. `backwards` takes the last ones, last first.
+        From `start` up to but not including `until`; `since` and `to` bound the time (microseconds) likewise; `types`,
+        `key` (an agent's id) and `run` choose, `lifecycle` leaves output out. `backwards` takes the last ones, last
+        first.
         """
         given: dict[str, Any] = {
             "start": min(start, FOREVER),
@@ -135,6 +137,7 @@ class Log:
             "to": to,
             "limit": limit,
             "key": key,
+            "run": run,
         }
         given |= {f"type{n}": type for n, type in enumerate(types)}
         with InWords(self.home):
@@ -147,6 +150,7 @@ class Log:
                 stream=stream is not None,
                 types=len(types),
                 key=key is not None,
+                run=run is not None,
                 lifecycle=lifecycle,
                 payloads=payloads,
                 backwards=backwards,

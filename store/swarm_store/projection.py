@@ -9,7 +9,7 @@ from __future__ import annotations
 from . import statements as sql
 from .codec import decode, encode
 from .errors import NameTaken
-from .events import AGENT_SPAWNED
+from .events import AGENT_RESTARTED, AGENT_SPAWNED
 from .fold import apply
 from .lifecycle import LIVE
 
@@ -27,7 +27,7 @@ SNAPSHOT_EVERY = 1000
 def project(database: sqlite3.Connection, record: Record) -> None:
     """Bring the rows up to the registry's `record`, within its transaction.
 
-    Raises IllegalTransition, and NameTaken where a spawned agent's name belongs to a living one.
+    Raises IllegalTransition, and NameTaken where the name of one that begins to live belongs to a living one.
     """
     if record.key is None:
         return
@@ -37,7 +37,7 @@ def project(database: sqlite3.Connection, record: Record) -> None:
     if after is None:
         database.execute(sql.DROP_AGENT, {"id": record.key})
     else:
-        if record.type == AGENT_SPAWNED and after["name"] is not None:
+        if record.type in (AGENT_SPAWNED, AGENT_RESTARTED) and after["name"] is not None:
             _check_name(database, after)
         database.execute(sql.PUT_AGENT, _row(after, record.position))
     if record.offset % SNAPSHOT_EVERY == SNAPSHOT_EVERY - 1:

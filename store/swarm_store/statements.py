@@ -45,7 +45,7 @@ DROP_AGENT = "DELETE FROM agents WHERE id = :id"
 AGENT = "SELECT agent FROM agents WHERE id = :id"
 AGENTS = "SELECT agent FROM agents ORDER BY spawned"
 LIVING = "SELECT agent FROM agents WHERE live = 1 ORDER BY spawned"
-NAMED = "SELECT agent FROM agents WHERE name = :name ORDER BY spawned DESC LIMIT 1"
+NAMED = "SELECT agent FROM agents WHERE name = :name ORDER BY live DESC, spawned DESC LIMIT 1"
 ID_PREFIX = "SELECT id FROM agents WHERE id >= :prefix AND id < :prefix || 'zzzzzzzz~' ORDER BY spawned DESC LIMIT 6"
 
 LAST_SNAPSHOT = "SELECT offset FROM snapshots ORDER BY position DESC LIMIT 1"
@@ -65,7 +65,9 @@ DELETE_CURSORS = "DELETE FROM cursors WHERE stream_id = :stream_id"
 DELETE_STREAM = "DELETE FROM streams WHERE id = :stream_id"
 
 
-def select_records(*, stream: bool, types: int, key: bool, lifecycle: bool, payloads: bool, backwards: bool) -> str:
+def select_records(
+    *, stream: bool, types: int, key: bool, run: bool, lifecycle: bool, payloads: bool, backwards: bool
+) -> str:
     """Records from :start up to :until (both offsets in :stream, or both positions), :since to :to in time.
 
     `lifecycle` leaves output out, which has no key; the index for that holds nothing else.
@@ -80,6 +82,8 @@ def select_records(*, stream: bool, types: int, key: bool, lifecycle: bool, payl
         where.append("r.key = :key")
     elif lifecycle:
         where.append("r.key IS NOT NULL")
+    if run:
+        where.append("json_extract(r.data, '$.run') = :run")
     name = "NULL" if stream else "(SELECT s.name FROM streams s WHERE s.id = r.stream_id)"
     payload, join = ("p.bytes", " LEFT JOIN payloads p ON p.position = r.position") if payloads else ("NULL", "")
     return (

@@ -148,5 +148,5 @@ def test_a_signal_arrives_and_is_recorded(swarm: Swarm, signal: str) -> None:
     swarm.ok("signal", agent, signal)
     until(lambda: b"heard\n" in swarm.logs(agent), "it was heard")
     (record,) = swarm.json("events", agent, "--type", "agent:signalled")
-    assert record["data"] == {"signal": "SIGUSR1", "reason": "request"}
+    assert record["data"] == {"run": 1, "signal": "SIGUSR1", "reason": "request"}
     assert swarm.agent(agent)["state"] == "running"

@@ -135,8 +135,9 @@ def test_ten_thousand_ended_agents_are_listed(swarm: Swarm) -> None:
         "        happened = []\n"
         "        for n in range(base, base + 1000):\n"
         "            spec = dict(name=None, labels={}, command=['true'], cwd='/', run=1, depth=0)\n"
-        "            ended = dict(outcome='completed', exit_code=0, signal=None, reason=None)\n"
-        "            happened += [events.agent_spawned(f'old{n}', **spec), events.agent_exited(f'old{n}', **ended)]\n"
+        "            ended = dict(outcome='failed', exit_code=0, reason='for the test')\n"
+        "            happened.append(events.agent_spawned(f'old{n}', **spec))\n"
+        "            happened.append(events.agent_start_failed(f'old{n}', 1, **ended))\n"
         "        registry.publish(log, *happened)\n"
     )
     assert swarm.command(["python", str(insert)]) == (0, b"", b"")

@@ -138,14 +138,15 @@ def test_a_signal_goes_to_the_group(log: Log) -> None:
     agents.ended(log, agent["id"])
     assert output(log, agent["id"]) == b"ready\ngot it\n"
     said = [one.data for one in registry.history(log, agent["id"]) if one.type == events.AGENT_SIGNALLED]
-    assert said == [{"signal": "SIGUSR1", "reason": "request"}]
+    assert said == [{"run": 1, "signal": "SIGUSR1", "reason": "request"}]
 
 
 def test_term_to_the_daemon_ends_its_agent(log: Log) -> None:
     """Whoever stops the daemon in the ordinary way has the agent ended in the ordinary way."""
     agent = spawn(log, "sleep", "1000")
     os.kill(agent["daemon"]["pid"], signal.SIGTERM)
-    assert agents.ended(log, agent["id"])["state"] == "cancelled"
+    ended = agents.ended(log, agent["id"])
+    assert (ended["state"], ended["reason"]) == ("cancelled", "shutdown")
 
 
 def test_orphans_are_reaped(log: Log) -> None:

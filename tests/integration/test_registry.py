@@ -156,12 +156,14 @@ def test_a_row_that_is_not_what_the_events_say_is_found(log: Log) -> None:
 def some_history(count: int, chance: random.Random) -> Iterable[Event]:
     """`count` legal registry events of agents that come, live, end and go."""
     states: dict[str, str | None] = {}
+    runs: dict[str, int] = {}
     for n in range(count):
         agent_id = chance.choice([*states, f"a{n}"])
         state = states.get(agent_id)
         type, outcome = chance.choice([(type, outcome) for at, type, outcome in LEGAL if at == state])
         assert outcome in (None, *OUTCOMES)
-        yield happened(agent_id, type, outcome)
+        runs[agent_id] = 1 if state is None else runs[agent_id] + (type == "agent:restarted")
+        yield happened(agent_id, type, outcome, run=runs[agent_id])
         states[agent_id] = LEGAL[state, type, outcome]
         if states[agent_id] is None:
             del states[agent_id]

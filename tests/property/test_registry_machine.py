@@ -11,7 +11,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from support.facts import LEGAL, LIVE, OUTCOMES, TYPES, happened
+from support.facts import ENDS, LEGAL, LIVE, OUTCOMES, TYPES, happened
 from swarm_store import health, registry
 from swarm_store.errors import IllegalTransition, NameTaken
 from swarm_store.events import Event
@@ -19,24 +19,26 @@ from swarm_store.home import Home
 from swarm_store.log import Log
 
 IDS = st.sampled_from(["a", "b", "ab"])
-MOVES = st.sampled_from([(type, None) for type in TYPES if type != "agent:exited"]) | st.tuples(
-    st.just("agent:exited"), st.sampled_from([*OUTCOMES, "lost", None])
+MOVES = st.sampled_from([(type, None) for type in TYPES if type not in ENDS]) | st.tuples(
+    st.sampled_from(ENDS), st.sampled_from([*OUTCOMES, "lost", None])
 )
 NAMES = st.sampled_from([None, "n", "m"])
-States = dict[str, tuple[str, str | None]]  # of each agent: its state and its name
+States = dict[str, tuple[str, str | None, int]]  # of each agent: its state, its name, its run
 
 
 def moved(states: States, event: Event, outcome: str | None) -> States | type[Exception]:
     """The states after `event`, or the error that it must end in."""
     assert event.key is not None
-    state, name = states.get(event.key, (None, event.data.get("name")))
-    if (state, event.type, outcome) not in LEGAL:
+    state, name, run = states.get(event.key, (None, event.data.get("name"), 1))
+    begins = event.type in ("agent:spawned", "agent:restarted")
+    run += event.type == "agent:restarted"
+    if (state, event.type, outcome) not in LEGAL or event.data.get("run", run) != run:
         return IllegalTransition
-    if state is None and name and any(at in LIVE and name == other for at, other in states.values()):
+    left = {key: value for key, value in states.items() if key != event.key}
+    if begins and name and any(at in LIVE and name == other for at, other, _ in left.values()):
         return NameTaken
     after = LEGAL[state, event.type, outcome]
-    left = {key: value for key, value in states.items() if key != event.key}
-    return left if after is None else {**left, event.key: (after, name)}
+    return left if after is None else {**left, event.key: (after, name, run)}
 
 
 class Registry(RuleBasedStateMachine):
@@ -52,12 +54,12 @@ class Registry(RuleBasedStateMachine):
         self.log.close()
         shutil.rmtree(self.path)
 
-    @rule(moves=st.lists(st.tuples(IDS, MOVES, NAMES), min_size=1, max_size=3))
-    def publish(self, moves: list[tuple[str, tuple[str, str | None], str | None]]) -> None:
+    @rule(moves=st.lists(st.tuples(IDS, MOVES, NAMES, st.sampled_from([None, 1, 2])), min_size=1, max_size=3))
+    def publish(self, moves: list[tuple[str, tuple[str, str | None], str | None, int | None]]) -> None:
         states: Any = self.states
         events = []
-        for agent_id, (type, outcome), name in moves:
-            event = happened(agent_id, type, outcome, name=name)
+        for agent_id, (type, outcome), name, run in moves:
+            event = happened(agent_id, type, outcome, name=name, run=None if type == "agent:spawned" else run)
             events.append(event)
             states = states if isinstance(states, type_) else moved(states, event, outcome)
         before = self.log.position()
@@ -73,10 +75,14 @@ class Registry(RuleBasedStateMachine):
     @rule(agent_id=IDS)
     def go_on(self, agent_id: str) -> None:
         """The next step of an ordinary life, so that agents get somewhere."""
-        state, _ = self.states.get(agent_id, (None, None))
-        type, outcome = next((type, outcome) for at, type, outcome in LEGAL if at == state)
-        registry.publish(self.log, happened(agent_id, type, outcome))
-        after = moved(self.states, happened(agent_id, type, outcome), outcome)
+        state, _, run = self.states.get(agent_id, (None, None, 0))
+        steps = ("agent:spawned", "agent:starting", "agent:started", "agent:exited", "agent:restarted")
+        type, outcome = next((type, outcome) for at, type, outcome in LEGAL if at == state and type in steps)
+        event = happened(agent_id, type, outcome, run=run + (type in ("agent:spawned", "agent:restarted")))
+        after = moved(self.states, event, outcome)
+        if after is NameTaken:
+            return
+        registry.publish(self.log, event)
         assert not isinstance(after, type_)
         self.states = after
 
@@ -87,10 +93,13 @@ class Registry(RuleBasedStateMachine):
 
     @invariant()
     def rows_are_what_the_model_says(self) -> None:
-        rows = {agent["id"]: (agent["state"], agent["name"]) for agent in registry.agents(self.log, ended=True)}
+        rows = {
+            agent["id"]: (agent["state"], agent["name"], agent["run"])
+            for agent in registry.agents(self.log, ended=True)
+        }
         assert rows == self.states
         living = [agent["id"] for agent in registry.agents(self.log)]
-        assert sorted(living) == sorted(key for key, (state, _) in self.states.items() if state in LIVE)
+        assert sorted(living) == sorted(key for key, (state, _, _) in self.states.items() if state in LIVE)
 
     @invariant()
     def rows_are_what_the_events_fold_to(self) -> None:

@@ -24,10 +24,18 @@ LEGAL: dict[tuple[str | None, str, str | None], str | None] = {
     ("waiting", "agent:resumed", None): "running",
     **{(state, "agent:adopted", None): state for state in ("starting", "running", "waiting")},
     **{(state, "agent:signalled", None): state for state in ("starting", "running", "waiting")},
-    **{(state, "agent:exited", outcome): outcome for state in LIVE for outcome in OUTCOMES},
+    ("running", "agent:fell_silent", None): "running",
+    **{(state, "agent:spoke", None): state for state in ("running", "waiting")},
+    **{(state, "agent:exited", outcome): outcome for state in LIVE[1:] for outcome in OUTCOMES},
+    **{("spawned", "agent:start_failed", outcome): outcome for outcome in ("failed", "cancelled")},
     **{(state, "agent:lost", None): "lost" for state in LIVE},
+    **{(state, "agent:swept", None): state for state in TERMINAL},
+    **{(state, "agent:crash_looped", None): state for state in TERMINAL},
+    **{(state, "agent:restart_withdrawn", None): state for state in TERMINAL},
+    **{(state, "agent:restarted", None): "spawned" for state in TERMINAL},
     **{(state, "agent:removed", None): None for state in TERMINAL},
 }
+ENDS = ("agent:exited", "agent:start_failed")  # their outcome says which state is reached
 TYPES = tuple(dict.fromkeys(type for _, type, _ in LEGAL))
 
 IDENTITY = {"pid": 4194303, "start": 1, "boot": "another"}
@@ -43,7 +51,9 @@ def notes(records: Iterable[Record]) -> list[int]:
     return [record.data["n"] for record in records]
 
 
-def happened(agent_id: str, type: str, outcome: str | None = None, name: str | None = None) -> Event:
+def happened(
+    agent_id: str, type: str, outcome: str | None = None, name: str | None = None, run: int | None = None
+) -> Event:
     """A registry event of any type, with data that is good enough for it."""
     data: dict[str, dict[str, Any]] = {
         "agent:spawned": {"command": ["true"], "cwd": "/", "name": name},
@@ -52,9 +62,11 @@ def happened(agent_id: str, type: str, outcome: str | None = None, name: str | N
         "agent:adopted": {"daemon": IDENTITY, "epoch": 1},
         "agent:signalled": {"signal": "TERM", "reason": "cancel"},
         "agent:exited": {"outcome": outcome, "exit_code": 0, "signal": None},
+        "agent:start_failed": {"outcome": outcome, "exit_code": 125, "reason": "its spawner is gone"},
         "agent:lost": {"reason": "its daemon is gone"},
+        "agent:restarted": {"run": 2, "reason": "policy", "restarts": 1, "spawner": IDENTITY},
     }
-    return Event(type, data.get(type, {}), agent_id, None)
+    return Event(type, data.get(type, {}) | ({} if run is None else {"run": run}), agent_id, None)
 
 
 def life(agent_id: str, *, name: str | None = None, outcome: str = "completed") -> list[Event]:

@@ -61,13 +61,13 @@ def test_a_spec_may_be_the_least() -> None:
 def test_starting_brings_the_identities() -> None:
     """The three processes of a run are on the agent before it runs."""
     daemon, keeper, child = ({"pid": pid} for pid in (1, 2, 3))
-    agent = folded(life("a")[0], agent_starting("a", daemon=daemon, keeper=keeper, child=child))
+    agent = folded(life("a")[0], agent_starting("a", 1, daemon=daemon, keeper=keeper, child=child))
     assert (agent["state"], agent["daemon"], agent["keeper"], agent["child"]) == ("starting", daemon, keeper, child)
 
 
 def test_started_brings_the_times() -> None:
     """When the child was executed, by both clocks."""
-    agent = folded(*life("a")[:2], agent_started("a", monotonic=7.25))
+    agent = folded(*life("a")[:2], agent_started("a", 1, monotonic=7.25))
     expected = ("running", "1970-01-01T00:00:02.000000Z", 7.25)
     assert (agent["state"], agent["started_at"], agent["monotonic"]) == expected
 
@@ -75,7 +75,7 @@ def test_started_brings_the_times() -> None:
 def test_adoption_changes_daemon_and_epoch_alone() -> None:
     """A successor daemon takes the run over and nothing else changes."""
     before = folded(*life("a")[:3])
-    after = folded(*life("a")[:3], agent_adopted("a", daemon={"pid": 9}, epoch=4))
+    after = folded(*life("a")[:3], agent_adopted("a", 1, daemon={"pid": 9}, epoch=4))
     assert after == {**before, "daemon": {"pid": 9}, "epoch": 4}
 
 
@@ -83,14 +83,14 @@ def test_the_end_says_how() -> None:
     """Exit status, signal, reason, output, resources and who was left are on the ended agent."""
     how: dict[str, object] = {"exit_code": None, "signal": "SIGKILL", "reason": "timeout", "output": {"stdout": 1}}
     how |= {"resources": {"user": 0.5}, "left": 2}
-    agent = folded(*life("a")[:3], agent_exited("a", outcome="failed", **how))
+    agent = folded(*life("a")[:3], agent_exited("a", 1, outcome="failed", **how))
     assert {key: agent[key] for key in how} == how
     assert (agent["state"], agent["ended_at"]) == ("failed", "1970-01-01T00:00:03.000000Z")
 
 
 def test_a_lost_agent_has_no_exit_status() -> None:
     """Nobody can say how it ended, so the status stays unknown."""
-    agent = folded(*life("a")[:3], agent_lost("a", reason="the machine was restarted"))
+    agent = folded(*life("a")[:3], agent_lost("a", 1, reason="the machine was restarted"))
     expected = ("lost", None, "the machine was restarted", "1970-01-01T00:00:03.000000Z")
     assert (agent["state"], agent["exit_code"], agent["reason"], agent["ended_at"]) == expected
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from support.facts import LEGAL, LIVE, OUTCOMES, TERMINAL, TYPES
+from support.facts import ENDS, LEGAL, LIVE, OUTCOMES, TERMINAL, TYPES
 from swarm_store import lifecycle
 from swarm_store.errors import IllegalTransition
 
@@ -13,7 +13,7 @@ MOVES = [
     (state, type, outcome)
     for state in STATES
     for type in TYPES
-    for outcome in ((None, "lost", "running", *OUTCOMES) if type == "agent:exited" else (None,))
+    for outcome in ((None, "lost", "running", *OUTCOMES) if type in ENDS else (None,))
 ]
 
 
@@ -45,10 +45,10 @@ def test_states_are_either_live_or_terminal() -> None:
 
 
 @pytest.mark.parametrize("state", TERMINAL)
-def test_a_terminal_state_is_left_by_removal_alone(state: str) -> None:
-    """No event but the removal can follow in a terminal state."""
-    leaving = [type for type, (allowed, _) in lifecycle.TRANSITIONS.items() if state in allowed]
-    assert leaving == ["agent:removed"]
+def test_a_terminal_state_is_left_by_restart_and_removal_alone(state: str) -> None:
+    """No event but these two moves an agent out of a terminal state."""
+    allowed = [type for type, (allowed, to) in lifecycle.TRANSITIONS.items() if state in allowed and to]
+    assert allowed == ["agent:restarted", "agent:removed"]
 
 
 @pytest.mark.parametrize(
@@ -61,6 +61,8 @@ def test_a_terminal_state_is_left_by_removal_alone(state: str) -> None:
         (0, "timeout", "failed"),
         (0, "cancel", "cancelled"),
         (None, "cancel", "cancelled"),
+        (0, "silence", "failed"),
+        (0, "shutdown", "cancelled"),
     ],
 )
 def test_an_unknown_end_is_never_success(exit_code: int | None, reason: str | None, expected: str) -> None:
