@@ -29,8 +29,10 @@ VERBS = {
     "wait": "wait",
     "cancel": "cancel",
     "signal": "signal_agent",
+    "restart": "restart",
     "rm": "rm",
     "prune": "prune",
+    "supervisor": "supervisor",
     "doctor": "doctor",
     "systemd": "systemd",
 }

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import sys
+
+from swarm_daemon import control
 from swarm_store import registry
 from swarm_store.fold import Agent
 from swarm_store.home import locate
+from swarm_store.lifecycle import RUNNING
 from swarm_store.log import Log
+from swarm_supervisor import singleton
+
+LOST = "lost?"  # its daemon is provably dead: what became of it will be known when a supervisor has looked
+TAKE_OVER = "a supervisor takes them over: swarmctl supervisor run"
 
 
 def reading() -> Log:
@@ -16,6 +24,25 @@ def reading() -> Log:
 def writing() -> Log:
     """The log, made if need be."""
     return Log(locate())
+
+
+def with_status(log: Log, agents: list[Agent]) -> list[Agent]:
+    """`agents` with a `status`: the state, or what is known beyond it and not in the log (`lost?`, `silent`)."""
+    return [{**agent, "status": _status(log, agent)} for agent in agents]
+
+
+def _status(log: Log, agent: Agent) -> str:
+    if control.has_lost_daemon(log.home, agent):
+        return LOST
+    silent = agent["silent_since"] and agent["state"] == RUNNING
+    return "silent" if silent else str(agent["state"])
+
+
+def hint_lost(agents: list[Agent]) -> None:
+    """Say what helps where daemons are provably dead and nobody is there to take their runs over."""
+    lost = sum(agent["status"] == LOST for agent in agents)
+    if lost and singleton.holder(locate()) is None:
+        print(f"swarmctl: {lost} without a daemon ({LOST}), their output waits; {TAKE_OVER}", file=sys.stderr)
 
 
 def resolve_all(log: Log, words: list[str]) -> list[Agent]:

@@ -31,8 +31,11 @@ class Job(BaseModel):
     env: dict[str, str] = {}
     stdin: str | None = None
     restart: Literal["no", "on-failure", "always"] = "no"
+    max_restarts: Annotated[int, Field(ge=0)] | None = None
     timeout: Seconds | None = None
     grace: Seconds | None = None
+    silence: Seconds | None = None
+    on_silence: Literal["mark", "restart"] = "mark"
 
 
 def read_jobs(path: str) -> list[dict[str, Any]]:
@@ -59,6 +62,7 @@ def _job(line: bytes, where: str) -> dict[str, Any]:
         values.name(job.name)
         values.check_labels(job.labels)
         values.check_environment(job.env)
+        values.check_silence(job.silence, job.on_silence, job.restart)
         if any("\0" in word for word in (*job.command, job.cwd or "", job.stdin or "")):
             raise WrongUsage("command, cwd and stdin cannot hold NUL", "leave it out")
     except ValidationError as error:

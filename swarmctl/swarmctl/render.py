@@ -21,6 +21,8 @@ COLOURS = {
     "starting": "cyan",
     "failed": "red",
     "lost": "red",
+    "lost?": "red",
+    "silent": "yellow",
     "cancelled": "magenta",
 }
 MOST_RICH_ROWS = 500  # laying out more takes rich longer than a person waits
@@ -61,11 +63,16 @@ def ending(agent: Agent) -> str:
     return "?" if agent["ended_at"] else "-"
 
 
+def status(agent: Agent) -> str:
+    """What is to be seen of the agent now, else (of the past) its state."""
+    return str(agent.get("status", agent["state"]))
+
+
 def row(agent: Agent) -> list[str]:
     return [
         agent["id"],
         agent["name"] or "-",
-        agent["state"],
+        status(agent),
         age(agent["created_at"], agent["ended_at"]),
         ending(agent),
         command_line(agent),
@@ -94,6 +101,6 @@ def _rich_table(agents: list[Agent]) -> None:
     for agent in agents:
         cells = row(agent)
         styled = [Text(cell) for cell in cells]
-        styled[2].stylize(COLOURS.get(agent["state"], ""))
+        styled[2].stylize(COLOURS.get(status(agent), ""))
         made.add_row(*styled)
     Console(highlight=False).print(made)

@@ -87,6 +87,14 @@ def name(text: str | None) -> str | None:
     return text
 
 
+def check_silence(silence: object, on_silence: str, restart: str) -> None:
+    """Raises WrongUsage where what is to be done on silence cannot be."""
+    if on_silence not in ("mark", "restart"):
+        raise WrongUsage(f"no such answer to silence: {on_silence!r}", "it is mark or restart")
+    if on_silence == "restart" and (silence is None or restart == "no"):
+        raise WrongUsage("--on-silence restart needs --silence and a policy", "add --silence 10m --restart on-failure")
+
+
 def has_labels(agent_labels: dict[str, str], wanted: list[str]) -> bool:
     """Whether an agent has every label of `wanted`, each `K` or `K=V`."""
     for text in wanted:

@@ -37,6 +37,8 @@ def cancel(
 ) -> None:
     """End agents: a signal to all their processes, a grace period, KILL. Returns when they have ended.
 
+    One that has ended and waits for its restart is not restarted.
+
     \b
     Examples:
       swarmctl cancel build
@@ -47,25 +49,35 @@ def cancel(
     seconds = None if grace is None else values.duration(grace)
     with home.writing() as log:
         agents = _chosen(log, agent or [], label or [], all)
-        for one in agents:
-            _ask(log, one, signal, seconds, named=bool(agent))
-        if no_wait:
-            return
-        control.end_all_without_daemon(log, agents)
-        _wait(log, agents, seconds)
+        waiting = [one for one in agents if one["ended_at"]]
+        for one in waiting:
+            control.withdraw_restart(log, one)
+        agents = [one for one in agents if one not in waiting]
+        end(log, agents, signal, seconds, named=bool(agent), wait=not no_wait)
 
 
 def _chosen(log: Log, words: list[str], labels: list[str], all: bool) -> list[Agent]:
     if not words and not labels and not all:
         raise WrongUsage("no agent is named", "name one, or use --label or --all")
     named = home.resolve_all(log, words)
-    ended = [agent["id"] for agent in named if agent["ended_at"]]
+    ended = [agent["id"] for agent in named if agent["ended_at"] and not control.may_be_restarted(agent)]
     if ended:
         raise NotPossible(f"already ended: {', '.join(ended)}", "nothing was cancelled")
     if not labels and not all:
         return named
     also = [agent for agent in registry.agents(log) if all or values.has_labels(agent["labels"], labels)]
     return list({agent["id"]: agent for agent in [*named, *also]}.values())
+
+
+def end(
+    log: Log, agents: list[Agent], signal: str, grace: float | None, *, named: bool = True, wait: bool = True
+) -> None:
+    """Have living agents ended, and wait until they are; `named`: one that ends by itself meanwhile is an error."""
+    for one in agents:
+        _ask(log, one, signal, grace, named=named)
+    if wait:
+        control.end_all_without_daemon(log, agents)
+        _wait(log, agents, grace)
 
 
 def _ask(log: Log, agent: Agent, signal: str, grace: float | None, *, named: bool) -> None:

@@ -35,6 +35,9 @@ def list_agents(
 ) -> None:
     """List agents.
 
+    The state is what the log says; "lost?" is one whose daemon is provably dead, "silent" one that has written
+    nothing for longer than its --silence.
+
     \b
     Examples:
       swarmctl list
@@ -48,17 +51,20 @@ def list_agents(
     if quiet:
         for agent in agents:
             print(agent["id"])
-    elif json:
+        return
+    if json:
         print(render.as_json(agents))
     else:
         render.table(agents)
+    if at is None:
+        home.hint_lost(agents)
 
 
 def _agents(ended: bool, at: str | None) -> list[Agent]:
     try:
         with home.reading() as log:
             if at is None:
-                return registry.agents(log, ended=ended)
+                return home.with_status(log, registry.agents(log, ended=ended))
             return list(registry.agents_at(log, position_of(log, at)).values())
     except NoLog:
         return []

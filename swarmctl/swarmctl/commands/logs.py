@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated
+from typing import Annotated, Any, NamedTuple
 
 import typer
 
@@ -32,10 +32,11 @@ def logs(
     since: Annotated[str | None, typer.Option(metavar="T", help="From this time on, or this long ago.")] = None,
     until: Annotated[str | None, typer.Option(metavar="T", help="Up to this time.")] = None,
     stream: Annotated[str | None, typer.Option(metavar="stdout|stderr", help="Only one of the two.")] = None,
+    run: Annotated[int | None, typer.Option(metavar="N", min=1, help="Only the N-th run, from 1.")] = None,
     times: Annotated[bool, typer.Option("-t", "--timestamps", help="Put the time before each line.")] = False,
     json: JsonOption = False,
 ) -> None:
-    """Show output: one agent's bytes as they came, or the lines of several with their names.
+    """Show output: one agent's bytes as they came, of all its runs, or the lines of several with their names.
 
     \b
     Examples:
@@ -57,79 +58,88 @@ def logs(
         printer = Printer(
             names, prefix=len(agents) > 1, times=times, json=form, cut=last is not None or since is not None
         )
-        starts = _print_so_far(log, printer, list(names), types, span, last)
+        chosen = Chosen(types, run, *span)
+        starts = _print_so_far(log, printer, list(names), chosen, last)
         if follow:
-            follow_output(log, printer, agents, starts, types)
+            follow_output(log, printer, agents, starts, chosen)
         printer.rest()
 
 
-def _print_so_far(
-    log: Log, printer: Printer, streams: list[str], types: list[str], span: tuple[int, int], last: int | None
-) -> dict[str, int]:
+class Chosen(NamedTuple):
+    """Which chunks are wanted: of stdout or stderr, of one run, between two times (microseconds)."""
+
+    types: list[str]
+    run: int | None = None
+    since: int = 0
+    to: int = FOREVER
+
+    def read(self, log: Log, stream: str, *, start: int = 0, until: int = FOREVER) -> list[Record]:
+        """A page of `stream` from the offset `start` on."""
+        return log.read(stream, start=start, until=until, limit=PAGE, **self._asdict())
+
+    def newest_first(self, log: Log, stream: str, until: int) -> Iterator[Record]:
+        while page := log.read(stream, until=until, limit=PAGE, backwards=True, **self._asdict()):
+            yield from page
+            until = page[-1].offset
+
+    def just_before(self, log: Log, stream: str, *, until: int = FOREVER, to: int = FOREVER) -> list[Record]:
+        """The last chunk of each type before an offset or a time."""
+        wanted: dict[str, Any] = {"until": until, "to": to, "run": self.run, "limit": 1, "backwards": True}
+        found = (log.read(stream, types=[type], **wanted) for type in self.types)
+        return [chunk for chunks in found for chunk in chunks]
+
+
+def _print_so_far(log: Log, printer: Printer, streams: list[str], chosen: Chosen, last: int | None) -> dict[str, int]:
     """Print what is there; the offset from which each stream goes on."""
     starts = {}
     for stream in streams:
         head = log.head(stream)
         if last is None:
-            _print_pages(log, printer, stream, types, span, head)
+            _print_pages(log, printer, stream, chosen, head)
         else:
-            _print_last(log, printer, stream, types, span, last, head)
+            _print_last(log, printer, stream, chosen, last, head)
         starts[stream] = head
     return starts
 
 
-def _print_pages(log: Log, printer: Printer, stream: str, types: list[str], span: tuple[int, int], head: int) -> None:
+def _print_pages(log: Log, printer: Printer, stream: str, chosen: Chosen, head: int) -> None:
     start = 0
-    if span[0]:
-        printer.begin(stream, _chunks_before(log, stream, types, to=span[0]))
+    if chosen.since:
+        printer.begin(stream, chosen.just_before(log, stream, to=chosen.since))
     while start < head:
-        page = log.read(stream, start=start, until=head, types=types, since=span[0], to=span[1], limit=PAGE)
+        page = chosen.read(log, stream, start=start, until=head)
         if not page:
             return
         printer.chunks(page)
         start = page[-1].offset + 1
 
 
-def _print_last(
-    log: Log, printer: Printer, stream: str, types: list[str], span: tuple[int, int], last: int, head: int
-) -> None:
-    def newest_first() -> Iterator[Record]:
-        until = head
-        while page := log.read(stream, until=until, types=types, since=span[0], to=span[1], limit=PAGE, backwards=True):
-            yield from page
-            until = page[-1].offset
-
-    chunks = last_chunks(newest_first(), last) if last else []
-    printer.begin(stream, _chunks_before(log, stream, types, until=chunks[0].offset if chunks else head))
+def _print_last(log: Log, printer: Printer, stream: str, chosen: Chosen, last: int, head: int) -> None:
+    chunks = last_chunks(chosen.newest_first(log, stream, head), last) if last else []
+    printer.begin(stream, chosen.just_before(log, stream, until=chunks[0].offset if chunks else head))
     printer.last_lines(stream, chunks, last)
 
 
-def _chunks_before(log: Log, stream: str, types: list[str], *, until: int = FOREVER, to: int = FOREVER) -> list[Record]:
-    """The last chunk of each of `types` before an offset or a time."""
-    found = (log.read(stream, until=until, to=to, types=[type], limit=1, backwards=True) for type in types)
-    return [chunk for chunks in found for chunk in chunks]
-
-
-def follow_output(log: Log, printer: Printer, agents: list[Agent], starts: dict[str, int], types: list[str]) -> None:
-    """Print what comes until every agent has ended and all of it is printed."""
+def follow_output(log: Log, printer: Printer, agents: list[Agent], starts: dict[str, int], chosen: Chosen) -> None:
+    """Print what comes until every agent, or the run that is followed, has ended and all of it is printed."""
     running = {agent["id"] for agent in agents}
     orphans = Orphans(log)
-    for page in follow(log, starts, types=types):
+    for page in follow(log, starts, types=chosen.types, run=chosen.run):
         printer.chunks(page)
         for record in page:
             starts[record.stream] = record.offset + 1
         if page:
             continue
-        running = {one for one in running if not _has_ended(log, one)}
+        running = {one for one in running if not _has_ended(log, one, chosen.run)}
         orphans.look(running)
         if not running:  # what was written between the empty page and the end
             for stream, start in starts.items():
-                while rest := log.read(stream, start=start, types=types, limit=PAGE):
+                while rest := chosen.read(log, stream, start=start):
                     printer.chunks(rest)
                     start = rest[-1].offset + 1
             return
 
 
-def _has_ended(log: Log, agent_id: str) -> bool:
+def _has_ended(log: Log, agent_id: str, run: int | None) -> bool:
     agent = registry.get(log, agent_id)
-    return agent is None or agent["state"] in TERMINAL
+    return agent is None or agent["state"] in TERMINAL or (run is not None and agent["run"] > run)

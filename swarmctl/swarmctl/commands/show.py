@@ -35,11 +35,15 @@ def show(
     """
     with home.reading() as log:
         found = _find(log, agent, at)
+        if at is None:
+            found = home.with_status(log, [found])[0]
     if json:
         print(render.as_json(found))
         return
     for key, value in found.items():
-        print(f"{key:<11} {_text(key, value, found)}")
+        print(f"{key:<16} {_text(key, value, found)}")
+    if at is None:
+        home.hint_lost([found])
 
 
 def _find(log: Log, word: str, at: str | None) -> Agent:
@@ -58,7 +62,7 @@ def _text(key: str, value: Any, agent: Agent) -> str:
         return "-"
     if key == "command":
         return render.command_line(agent)
-    if key in ("daemon", "keeper", "child"):
+    if key in ("daemon", "keeper", "child", "spawner"):
         return f"pid {value['pid']}, started at tick {value['start']} of boot {value['boot']}"
     if isinstance(value, dict):
         return render.printable(", ".join(f"{name} {inner}" for name, inner in value.items()))

@@ -17,7 +17,7 @@ from swarm_store.log import Log
 from .. import entry, home, values
 from ..progress import progress
 from ..streams import Printer
-from .logs import follow_output
+from .logs import Chosen, follow_output
 from .options import HELP, JsonOption, new_verb
 from .waiting import FAILED_OURSELVES, ends, in_an_agents_place, status
 
@@ -32,9 +32,21 @@ def spawn(
     cwd: Annotated[str | None, typer.Option(metavar="DIR", help="Run there; by default, here.")] = None,
     env: Annotated[list[str] | None, typer.Option(metavar="K=V", help="A variable; may be repeated.")] = None,
     stdin: Annotated[str | None, typer.Option(metavar="FILE", help="Its standard input; - keeps ours.")] = None,
-    restart: Annotated[str, typer.Option(metavar="no|on-failure|always", help="For the supervisor.")] = "no",
+    restart: Annotated[
+        str,
+        typer.Option(metavar="no|on-failure|always", help="When a supervisor starts it again."),
+    ] = "no",
+    max_restarts: Annotated[
+        int | None,
+        typer.Option(min=0, help="So often in a row, until it is a crash loop; 10 if not said."),
+    ] = None,
     timeout: Annotated[str | None, typer.Option(metavar="D", help="End it after this long.")] = None,
     grace: Annotated[str | None, typer.Option(metavar="D", help="Between TERM and KILL; 10s if not said.")] = None,
+    silence: Annotated[str | None, typer.Option(metavar="D", help="Mark it when no output comes for so long.")] = None,
+    on_silence: Annotated[
+        str,
+        typer.Option(metavar="mark|restart", help="What to do then; restart ends it, and its policy starts it again."),
+    ] = "mark",
     from_file: Annotated[
         str | None,
         typer.Option("--from", metavar="FILE", help="Many agents: one JSON object a line, - for stdin."),
@@ -47,7 +59,8 @@ def spawn(
 
     Where it cannot be: status 127 if the command is not found, 126 if it is not executable, and nothing is spawned.
     A line for --from has the same options: {"command": ["make"], "name": "build", "labels": {"team": "web"},
-    "cwd": "/src", "env": {"CI": "1"}, "stdin": "in.txt", "restart": "no", "timeout": "1h", "grace": "10s"}
+    "cwd": "/src", "env": {"CI": "1"}, "stdin": "in.txt", "timeout": "1h", "grace": "10s", "restart": "on-failure",
+    "max_restarts": 3, "silence": "10m", "on_silence": "restart"}
 
     \b
     Examples:
@@ -59,8 +72,8 @@ def spawn(
     if follow and (wait or json):
         raise WrongUsage("--follow excludes --wait and --json", "leave one out")
     if from_file is not None:
-        one_only = (command, name, label, cwd, env, stdin, timeout, grace, follow or None)
-        if any(given is not None for given in one_only) or restart != "no":
+        one_only = (command, name, label, cwd, env, stdin, timeout, grace, max_restarts, silence, follow or None)
+        if any(given is not None for given in one_only) or (restart, on_silence) != ("no", "mark"):
             raise WrongUsage("--from takes its options from the file's lines", "leave the others out")
         from ..jobs import read_jobs  # pydantic: only this form of spawn pays for it
 
@@ -68,8 +81,9 @@ def spawn(
     else:
         if not command:
             raise WrongUsage("no command to run", "swarmctl spawn -- COMMAND...")
-        given = {"name": name, "labels": label or [], "cwd": cwd, "env": env or [], "stdin": stdin}
-        wishes = [_wish(command, restart=restart, timeout=timeout, grace=grace, **given)]
+        given: dict[str, Any] = {"name": name, "labels": label or [], "cwd": cwd, "env": env or [], "stdin": stdin}
+        given |= {"restart": restart, "max_restarts": max_restarts, "timeout": timeout, "grace": grace}
+        wishes = [_wish(command, silence=silence, on_silence=on_silence, **given)]
     with in_an_agents_place() if wait or follow else nullcontext(), home.writing() as log:
         outcomes = _spawn(log, wishes, quiet=follow, as_json=json, many=from_file is not None)
         if follow and not _failures(outcomes):
@@ -83,6 +97,7 @@ def _wish(command: list[str], **given: Any) -> dict[str, Any]:
     """The options of one agent, checked; times in seconds."""
     if given["restart"] not in spawning.RESTART_POLICIES:
         raise WrongUsage(f"no such restart policy: {given['restart']!r}", "it is no, on-failure or always")
+    values.check_silence(given["silence"], given["on_silence"], given["restart"])
     return {
         "command": command,
         "name": values.name(given["name"]),
@@ -91,8 +106,9 @@ def _wish(command: list[str], **given: Any) -> dict[str, Any]:
         "env": values.environment(given["env"]),
         "stdin": given["stdin"],
         "restart": given["restart"],
-        "timeout": None if given["timeout"] is None else values.duration(given["timeout"]),
-        "grace": None if given["grace"] is None else values.duration(given["grace"]),
+        "max_restarts": given["max_restarts"],
+        "on_silence": given["on_silence"],
+        **{key: None if given[key] is None else values.duration(given[key]) for key in ("timeout", "grace", "silence")},
     }
 
 
@@ -178,7 +194,7 @@ def _follow(log: Log, agent_id: str) -> int:
     stream = events.agent_stream(agent_id)
     printer = Printer({stream: agent_id}, prefix=False, times=False, json="no", cut=False)
     try:
-        follow_output(log, printer, [agent], {stream: 0}, list(events.OUTPUT_TYPES.values()))
+        follow_output(log, printer, [agent], {stream: 0}, Chosen(list(events.OUTPUT_TYPES.values())))
     except KeyboardInterrupt:
         _say_going_on([agent_id])
         raise

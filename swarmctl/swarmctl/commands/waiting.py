@@ -16,10 +16,13 @@ from swarm_store.fold import Agent, apply
 from swarm_store.follow import follow
 from swarm_store.lifecycle import LIVE, LOST, TERMINAL
 from swarm_store.log import Log
+from swarm_supervisor import singleton
+
+from ..home import TAKE_OVER
 
 TIMED_OUT = 124
 FAILED_OURSELVES = 125
-ENDINGS = (events.AGENT_EXITED, events.AGENT_LOST, events.AGENT_REMOVED)
+ENDINGS = (events.AGENT_START_FAILED, events.AGENT_EXITED, events.AGENT_LOST, events.AGENT_REMOVED)
 
 
 def ends(log: Log, agents: list[Agent], timeout: float | None) -> Iterator[Agent]:
@@ -64,10 +67,9 @@ class Orphans:
         self._next = time.monotonic() + NET
         for one in set(ids) - self._told:
             agent = registry.get(self._log, one)
-            if agent and agent["state"] in LIVE and not control.may_have_daemon(self._log.home, agent):
+            if agent and control.has_lost_daemon(self._log.home, agent) and not singleton.holder(self._log.home):
                 self._told.add(one)
-                hint = f"{sys.executable} -m swarm_daemon --adopt {one}"
-                print(f"swarmctl: the daemon of agent {one} is dead; a successor can go on: {hint}", file=sys.stderr)
+                print(f"swarmctl: the daemon of agent {one} is dead; {TAKE_OVER}", file=sys.stderr)
 
 
 @contextmanager

@@ -1,0 +1,175 @@
+"""Doing what was decided. Each thing that takes time is an object of its own (doing.py), followed by the loop.
+
+While something is under way for an agent, nothing else is done about it. When it is over, however it went, the agent is
+looked at again: so nothing here needs to know what comes next.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+
+from swarm_daemon import spawn
+from swarm_store import events, lifecycle, registry
+from swarm_store.errors import NameTaken, NotPossible
+
+from . import decide, policy
+from .doing import Start, Successor, Sweep
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from swarm_store.events import Event
+    from swarm_store.fold import Agent
+    from swarm_store.log import Log
+
+    from .decide import Action
+    from .loop import Loop
+
+AT_ONCE = 2 * (os.cpu_count() or 1)  # interpreters that load side by side; more would only wait for each other
+BATCH = 50  # runs whose child is dead that one successor finishes, one after the other
+FIRST_RETRY, LAST_RETRY = 1.0, 60.0  # seconds before the same is done again for the same run
+
+
+class Act:
+    """Does actions; `look` is called with an agent's id when what was done about it is over."""
+
+    def __init__(self, log: Log, loop: Loop, look: Callable[[str], None], begun: int) -> None:
+        self.log = log
+        self.loop = loop
+        self._look = look
+        self._begun = begun
+        self._queue: deque[Callable[[], None]] = deque()
+        self._loading = 0
+        self._to_finish: list[Action] = []
+        self._tries: dict[tuple[str, int, str], int] = {}  # how often what has been begun for which run
+        self._successors: dict[str, Successor] = {}
+        self.busy: set[str] = set()
+        self.waiting: dict[str, int] = {}  # agents whose restart is due later, with the run that ended
+
+    def do(self, action: Action) -> None:
+        """Begin to do `action`; what loads an interpreter waits for its turn (see flush)."""
+        if action.kind == decide.RESTART:
+            self._restart_later(action)
+            return
+        self.busy.add(action.agent_id)
+        place = (action.agent_id, action.run, action.kind)
+        tries = self._tries[place] = self._tries.get(place, 0) + 1
+        if tries == 1:
+            self._begin(action)
+        else:  # it did not help: there is no hurry
+            wait = min(FIRST_RETRY * 2.0 ** min(tries - 2, 16), LAST_RETRY)
+            self.loop.after(wait, lambda: self._begin_late(action))
+
+    def _begin_late(self, action: Action) -> None:
+        self._begin(action)
+        self.flush()
+
+    def _begin(self, action: Action) -> None:
+        if action.kind == decide.FINISH:
+            self._to_finish.append(action)
+        elif action.kind == decide.ADOPT:
+            self._queue.append(lambda: self._launch_successor([action.agent_id]))
+        elif action.kind == decide.START:
+            self._queue.append(lambda: self._start(action.agent_id, action.run))
+        elif action.kind == decide.SWEEP:
+            Sweep(self, action)
+        else:
+            self._say(self._verdict(action))
+
+    def flush(self) -> None:
+        """Launch what is queued, as many side by side as makes sense."""
+        while self._to_finish:
+            some = [action.agent_id for action in self._to_finish[:BATCH]]
+            self._to_finish = self._to_finish[BATCH:]
+            self._queue.append(lambda some=some: self._launch_successor(some))  # type: ignore[misc]
+        while self._queue and self._loading < AT_ONCE:
+            self._queue.popleft()()
+
+    def loaded(self) -> None:
+        """An interpreter that was launched is up, or has failed: there is room for the next."""
+        self._loading -= 1
+        self.flush()
+
+    def over(self, agent_ids: Iterable[str]) -> None:
+        """What was done about these is over: look at them again."""
+        for one in agent_ids:
+            self._successors.pop(one, None)
+            if one in self.busy:
+                self.busy.discard(one)
+                self._look(one)
+
+    def settled(self, agent_id: str) -> None:
+        """Nothing is to be done about the agent: what was done before has helped."""
+        if self._tries:
+            self._tries = {place: tries for place, tries in self._tries.items() if place[0] != agent_id}
+
+    def has_daemon(self, agent_id: str) -> None:
+        """The agent's run has a daemon: a successor that was launched for it has taken it over."""
+        successor = self._successors.pop(agent_id, None)
+        if successor is not None:
+            self.busy.discard(agent_id)
+            successor.took_over()
+
+    def _launch_successor(self, agent_ids: list[str]) -> None:
+        try:
+            successor = Successor(self, agent_ids)
+        except OSError:
+            self.loop.after(0, lambda: self.over(agent_ids))  # no process to be had: it is tried again, later
+            return
+        self._loading += 1
+        if len(agent_ids) == 1:  # one that has several to finish is loaded for all of them until it ends
+            self._successors[agent_ids[0]] = successor
+
+    def _start(self, agent_id: str, run: int) -> None:
+        if Start(self, agent_id, run).is_under_way:
+            self._loading += 1
+
+    def _restart_later(self, action: Action) -> None:
+        if self.waiting.get(action.agent_id) == action.run:
+            return
+        self.waiting[action.agent_id] = action.run
+        self.loop.after(action.wait, lambda: self._restart(action))
+
+    def _restart(self, action: Action) -> None:
+        """Open the next run, if that is still what is wanted."""
+        if self.waiting.get(action.agent_id) == action.run:
+            del self.waiting[action.agent_id]
+        agent = registry.get(self.log, action.agent_id)
+        if agent is None or action.agent_id in self.busy or not self._still_wants(agent, action):
+            return
+        try:
+            restarts = policy.restarts_so_far(agent) + 1
+            number = spawn.open_run(self.log, agent, reason="policy", restarts=restarts)
+        except NameTaken:
+            self._say(events.agent_restart_withdrawn(action.agent_id, action.run))
+            return
+        except NotPossible:
+            return
+        self.busy.add(action.agent_id)
+        self._queue.append(lambda: self._start(action.agent_id, number))
+        self.flush()
+
+    def _still_wants(self, agent: Agent, action: Action) -> bool:
+        is_so = agent["run"] == action.run and agent["state"] in lifecycle.TERMINAL
+        return is_so and policy.wants_restart(agent, self._begun)
+
+    def _verdict(self, action: Action) -> Event:
+        if action.kind == decide.FAIL:
+            return events.agent_start_failed(
+                action.agent_id, action.run, outcome=lifecycle.FAILED, exit_code=None, reason=action.why
+            )
+        if action.kind == decide.LOSE:
+            return events.agent_lost(action.agent_id, action.run, reason=action.why)
+        agent = registry.get(self.log, action.agent_id)
+        restarts = policy.restarts_so_far(agent) if agent else 0
+        return events.agent_crash_looped(action.agent_id, action.run, restarts=restarts)
+
+    def _say(self, event: Event) -> None:
+        try:
+            registry.publish(self.log, event)
+        except NotPossible:
+            pass  # somebody else was faster: the next look shows what is so now
+        assert event.key is not None
+        self.over([event.key])

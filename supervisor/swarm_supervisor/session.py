@@ -1,0 +1,210 @@
+"""Boot, reconcile everything, then sleep until something happens to somebody, and reconcile that.
+
+It wakes for the bell of the registry, for the end of a daemon or a spawner (a pidfd each), for timers and signals; once
+a minute it looks at everything that lives anyway. It keeps nothing: what it holds is only what it is waiting for.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+
+from swarm_daemon import launch, tree
+from swarm_daemon.process import from_data, open_verified
+from swarm_store import events, registry
+from swarm_store.bells import Bell
+from swarm_store.clock import now
+from swarm_store.errors import SwarmError
+from swarm_store.log import Log
+
+from .act import Act
+from .decide import decide
+from .loop import Loop
+from .observe import observe
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from swarm_store.fold import Agent
+    from swarm_store.home import Home
+
+    from .notify import Notify
+    from .observe import Marked
+
+SWEEP_SECONDS = 60.0  # a ring of the bell is lost only with its ringer, between commit and ring
+NAMED = ("pid", "start", "boot")
+
+
+class Session:
+    """From one opening of the log to its end: see run."""
+
+    def __init__(self, home: Home, who: dict[str, Any], version: str, notify: Notify) -> None:
+        """`who` is what the singleton says of this process. Raises LogUnusable."""
+        self._home = home
+        self._notify = notify
+        self._begun = now()
+        self._log = Log(home)
+        self._loop = Loop()
+        self._bell = Bell(home, events.REGISTRY)
+        self._act = Act(self._log, self._loop, self._look_soon, self._begun)
+        self._guards: dict[str, tuple[int, int]] = {}  # of each agent: the PID of who answers for it, and a pidfd
+        self._to_look: dict[str, None] = {}
+        self._cause = "start"
+        self._stop: str | None = None
+        started = events.supervisor_started(
+            supervisor={key: who[key] for key in NAMED}, host=who["host"], version=version
+        )
+        self._log.append(events.SUPERVISOR, [started], durable=True)
+        self._head = self._log.head(events.REGISTRY)
+
+    def run(self, *, once: bool = False) -> str:
+        """Supervise until told to stop; why it was. Raises LogUnusable where it cannot go on."""
+        try:
+            self._boot()
+            while self._stop is None:
+                self._loop.turn()
+                self._reconcile()
+                if once and not self._act.busy:
+                    self._stop = "once"
+            self._say_goodbye(self._stop)
+            return self._stop
+        finally:
+            self._close()
+
+    def _boot(self) -> None:
+        for signum, reason in ((signal.SIGTERM, "terminated"), (signal.SIGINT, "asked to")):
+            self._loop.on_signal(signum, lambda reason=reason: self._stop_for(reason))  # type: ignore[misc]
+        self._loop.on_signal(signal.SIGHUP, self._look_at_all)
+        self._loop.on_signal(signal.SIGCHLD, launch.reap)
+        self._loop.watch(os.dup(self._bell.file), self._rung)
+        for agent in registry.agents(self._log, ended=True):
+            self._look_soon(agent["id"])
+        self._reconcile(tree.marked())
+        self._loop.after(SWEEP_SECONDS, self._sweep)
+        self._keep_watchdog_quiet()
+        self._notify.ready(self._status())
+
+    def _stop_for(self, reason: str) -> None:
+        self._stop = reason
+
+    def _say_goodbye(self, reason: str) -> None:
+        self._notify.stopping()
+        try:
+            self._log.append(events.SUPERVISOR, [events.supervisor_stopped(reason=reason)], durable=True)
+        except SwarmError:
+            pass  # that nobody holds the lock any more says it too
+
+    def _close(self) -> None:
+        self._loop.close()
+        self._bell.close()
+        self._log.close()
+
+    # -- what happens
+
+    def _rung(self) -> None:
+        """Something is new in the registry."""
+        self._bell.clear()
+        self._read_news()
+
+    def _read_news(self) -> None:
+        while page := self._log.read(events.REGISTRY, start=self._head, payloads=False):
+            self._head = page[-1].offset + 1
+            for record in page:
+                if record.key is not None:
+                    self._look_soon(record.key)
+
+    def _guard_ended(self, agent_id: str) -> None:
+        self._unguard(agent_id)
+        self._cause = "a daemon ended"
+        self._look_soon(agent_id)
+
+    def _sweep(self) -> None:
+        """The safety net."""
+        self._loop.after(SWEEP_SECONDS, self._sweep)
+        self._read_news()
+        self._look_at_all()
+        self._notify.status(self._status())
+
+    def _look_at_all(self) -> None:
+        for agent in registry.agents(self._log):
+            self._look_soon(agent["id"])
+
+    def _look_soon(self, agent_id: str) -> None:
+        self._to_look[agent_id] = None
+
+    def _keep_watchdog_quiet(self) -> None:
+        if self._notify.watchdog_seconds is not None:
+            self._notify.watchdog()
+            self._loop.after(self._notify.watchdog_seconds, self._keep_watchdog_quiet)
+
+    # -- observe, decide, act
+
+    def _reconcile(self, marked: Marked | None = None) -> None:
+        """Look at whoever something has happened to, and do what is to be done.
+
+        Each that did something is an event, and the first whatever it did.
+        """
+        found = {"agents": 0, "live": 0, "daemons": 0, "foreign": 0}
+        did: dict[str, list[str]] = {}
+        while self._to_look:
+            ids, self._to_look = list(self._to_look), {}
+            for agent_id in ids:
+                self._reconcile_one(agent_id, marked, found, did)
+            self._act.flush()
+        if did or self._cause == "start":
+            reconciled = events.supervisor_reconciled(cause=self._cause, found=found, did=did)
+            self._log.append(events.SUPERVISOR, [reconciled], durable=True)
+        self._cause = "news"
+
+    def _reconcile_one(
+        self, agent_id: str, marked: Marked | None, found: dict[str, int], did: dict[str, list[str]]
+    ) -> None:
+        agent = registry.get(self._log, agent_id)
+        if agent is None:
+            self._unguard(agent_id)
+            return
+        seen = observe(self._home, agent, marked)
+        found["agents"] += 1
+        found["live"] += agent["ended_at"] is None
+        found["daemons"] += seen.has_daemon
+        found["foreign"] += not seen.is_ours
+        if seen.has_daemon:
+            self._act.has_daemon(agent_id)
+        if agent_id in self._act.busy:
+            return
+        if _is_me(agent["spawner"]):
+            seen = seen._replace(spawner_lives=False)  # whatever we had under way for it is over
+        self._guard(agent, seen.has_daemon)
+        action = decide(agent, seen, now(), self._begun)
+        if action is None:
+            self._act.settled(agent_id)
+        elif self._act.waiting.get(agent_id) != action.run:
+            did.setdefault(action.kind, []).append(agent_id)
+            self._act.do(action)
+
+    def _guard(self, agent: Agent, has_daemon: bool) -> None:
+        """Be woken when whoever answers for the agent ends: its daemon, or before that its spawner."""
+        is_over = agent["ended_at"] and not has_daemon  # one that has ended may still have to be cleared up
+        who = None if is_over else from_data(agent["daemon"] or agent["spawner"])
+        pid, _ = self._guards.get(agent["id"], (0, 0))
+        if who is not None and who.pid == pid:
+            return
+        self._unguard(agent["id"])
+        file = open_verified(who)
+        if who is not None and file is not None:
+            self._guards[agent["id"]] = (who.pid, file)
+            self._loop.watch(file, lambda: self._guard_ended(agent["id"]))
+
+    def _unguard(self, agent_id: str) -> None:
+        guard = self._guards.pop(agent_id, None)
+        if guard is not None:
+            self._loop.forget(guard[1])
+
+    def _status(self) -> str:
+        waiting = f", {len(self._act.waiting)} restarts are due" if self._act.waiting else ""
+        return f"{len(self._guards)} agents{waiting}"
+
+
+def _is_me(spawner: dict[str, Any] | None) -> bool:
+    return spawner is not None and spawner["pid"] == os.getpid()
