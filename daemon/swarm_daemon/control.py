@@ -117,6 +117,14 @@ def may_be_restarted(agent: Agent) -> bool:
     return agent["restart"] != "no" and agent["no_more_restarts"] is None and not is_over
 
 
+def was_to_be_cancelled(log: Log, agent: Agent) -> bool:
+    """Whether somebody asked for the end of the agent's latest run, however that then ended."""
+    asked = log.read(
+        events.inbox_stream(agent["id"]), types=[events.CANCEL_REQUESTED], run=agent["run"], limit=1, payloads=False
+    )
+    return bool(asked)
+
+
 def withdraw_restart(log: Log, agent: Agent) -> None:
     """Have an ended agent not restarted by its policy. Raises NotPossible where it has been by now."""
     registry.publish(log, events.agent_restart_withdrawn(agent["id"], agent["run"]))

@@ -156,7 +156,7 @@ def agent_restart_withdrawn(agent_id: str, run: int) -> Event:
 
 
 def agent_restarted(agent_id: str, *, run: int, reason: str, restarts: int, spawner: Data) -> Event:
-    """A new `run` of an ended agent. `reason`: policy, request; `restarts`: by policy, since the last healthy spell."""
+    """A new `run` of an ended agent. `reason`: policy, request, recovered; `restarts`: by policy, in a row."""
     data = {"run": run, "reason": reason, "restarts": restarts, "spawner": spawner}
     return Event(AGENT_RESTARTED, data, agent_id, None)
 

@@ -130,10 +130,10 @@ def apply(agent: Agent | None, record: Record) -> Agent | None:
 
 def _check_run(agent: Agent, record: Record) -> None:
     """What is said of one run moves no other: a daemon may wake up long after its run is over and another has begun."""
-    run = agent["run"] + (record.type == AGENT_RESTARTED)
-    if record.data.get("run", run) != run:
+    run = record.data.get("run", agent["run"])
+    if not (run > agent["run"] if record.type == AGENT_RESTARTED else run == agent["run"]):
         raise IllegalTransition(
-            f"agent {record.key} is in run {agent['run']}: {record.type} of run {record.data['run']} cannot follow"
+            f"agent {record.key} is in run {agent['run']}: {record.type} of run {run} cannot follow"
         )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections import deque
 
-from swarm_daemon import spawn
+from swarm_daemon import control, spawn
 from swarm_store import events, lifecycle, registry
 from swarm_store.errors import NameTaken, NotPossible
 
@@ -138,6 +138,9 @@ class Act:
             del self.waiting[action.agent_id]
         agent = registry.get(self.log, action.agent_id)
         if agent is None or action.agent_id in self.busy or not self._still_wants(agent, action):
+            return
+        if control.was_to_be_cancelled(self.log, agent):  # it ended by itself just before
+            self._say(events.agent_restart_withdrawn(action.agent_id, action.run))
             return
         try:
             restarts = policy.restarts_so_far(agent) + 1

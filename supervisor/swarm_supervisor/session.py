@@ -11,6 +11,7 @@ import signal
 
 from swarm_daemon import launch, tree
 from swarm_daemon.process import from_data, open_verified
+from swarm_daemon.register import register_again, unknown_runs
 from swarm_store import events, registry
 from swarm_store.bells import Bell
 from swarm_store.clock import now
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
     from .notify import Notify
     from .observe import Marked
+
+    Did = dict[str, list[str]]  # what was done → to which agents
 
 SWEEP_SECONDS = 60.0  # a ring of the bell is lost only with its ringer, between commit and ring
 NAMED = ("pid", "start", "boot")
@@ -78,9 +81,11 @@ class Session:
         self._loop.on_signal(signal.SIGHUP, self._look_at_all)
         self._loop.on_signal(signal.SIGCHLD, launch.reap)
         self._loop.watch(os.dup(self._bell.file), self._rung)
-        for agent in registry.agents(self._log, ended=True):
-            self._look_soon(agent["id"])
-        self._reconcile(tree.marked())
+        agents = {agent["id"]: agent for agent in registry.agents(self._log, ended=True)}
+        again = [run.agent_id for run in unknown_runs(self._home, agents) if register_again(self._log, run)]
+        for agent_id in (*agents, *again):
+            self._look_soon(agent_id)
+        self._reconcile(tree.marked(), {"register": again} if again else {})
         self._loop.after(SWEEP_SECONDS, self._sweep)
         self._keep_watchdog_quiet()
         self._notify.ready(self._status())
@@ -140,13 +145,13 @@ class Session:
 
     # -- observe, decide, act
 
-    def _reconcile(self, marked: Marked | None = None) -> None:
-        """Look at whoever something has happened to, and do what is to be done.
+    def _reconcile(self, marked: Marked | None = None, done: Did | None = None) -> None:
+        """Look at whoever something has happened to, and do what is to be done; `done` has been already.
 
         Each that did something is an event, and the first whatever it did.
         """
         found = {"agents": 0, "live": 0, "daemons": 0, "foreign": 0}
-        did: dict[str, list[str]] = {}
+        did: Did = done or {}
         while self._to_look:
             ids, self._to_look = list(self._to_look), {}
             for agent_id in ids:
@@ -157,9 +162,7 @@ class Session:
             self._log.append(events.SUPERVISOR, [reconciled], durable=True)
         self._cause = "news"
 
-    def _reconcile_one(
-        self, agent_id: str, marked: Marked | None, found: dict[str, int], did: dict[str, list[str]]
-    ) -> None:
+    def _reconcile_one(self, agent_id: str, marked: Marked | None, found: dict[str, int], did: Did) -> None:
         agent = registry.get(self._log, agent_id)
         if agent is None:
             self._unguard(agent_id)

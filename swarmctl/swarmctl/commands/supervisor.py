@@ -51,6 +51,7 @@ def run(
       swarmctl supervisor run
       swarmctl supervisor run --once
     """
+    home.writing().close()  # here, because making a log loads what a supervisor never needs again
     os.environ["SWARM_VERSION"] = __version__
     # Another program in this process, rather than a call: it lives for months without what a command line loads.
     os.execv(sys.executable, [sys.executable, "-P", "-m", "swarm_supervisor", *(["--once"] if once else [])])

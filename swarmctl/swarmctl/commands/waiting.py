@@ -34,8 +34,9 @@ def ends(log: Log, agents: list[Agent], timeout: float | None) -> Iterator[Agent
     for page in follow(log, {events.REGISTRY: start}, types=ENDINGS, deadline=deadline):
         # Folded here rather than looked up: an agent may be removed before this process wakes.
         for record in page:
-            if record.key in left and left[record.key]["state"] in LIVE:
-                left[record.key] = apply(left[record.key], record) or left[record.key]
+            known = left.get(record.key or "")
+            if known and known["state"] in LIVE and record.data.get("run", known["run"]) == known["run"]:
+                left[known["id"]] = apply(known, record) or known
         for one in [one for one, agent in left.items() if agent["state"] in TERMINAL]:
             yield left.pop(one)
         if not left:
