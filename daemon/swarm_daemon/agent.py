@@ -14,7 +14,7 @@ import time
 from swarm_store import events, lifecycle, registry
 from swarm_store.bells import Bell, ring
 from swarm_store.clock import now, rfc3339
-from swarm_store.errors import LogUnusable, SwarmError
+from swarm_store.errors import IllegalTransition, LogUnusable, SwarmError
 
 from . import keeper, tree
 from .ending import Ending
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from .run import Run, Spec
 
 NET_SECONDS = 600.0  # look at the inbox this often even if no bell rang: a ring is lost only with its ringer
+GONE_SECONDS = 600.0  # how long the end of a run is kept for a log to come back when the whole directory was removed
 CURSOR = "daemon"
 
 
@@ -59,6 +60,9 @@ class Daemon:
         self._trouble = self._noted = ""  # what is the matter now; what the daemon's own log says of it
         self._look_inside = True  # the inbox may hold something from before the bell was there
         self._looked_at = time.monotonic()
+        self._opening = log.opening()  # the one in which this agent is known
+        self._gone = ""  # why the log cannot be opened, while it is gone
+        self._try_at = 0.0
 
     # -- the loop
 
@@ -69,7 +73,8 @@ class Daemon:
             if self.pump.move() and self.silence.hear(time.monotonic()):
                 self._say(events.agent_spoke(self.run.agent_id, self.run.number))
             self.pump.publish()
-            self._note(self.pump.trouble)
+            self._meet_another_log()
+            self._note(self.pump.trouble or self._gone)
             self._reap_orphans()
             self._obey()
             self._mind_deadlines()
@@ -85,7 +90,7 @@ class Daemon:
         waits = [net, self.pump.due_in(), self._deadline_in(), self._silence_in(before)]
         if self.ending:
             waits.append(self.ending.due_in())
-        if self._look_inside:
+        if self._look_inside or self._gone:
             waits.append(RETRY_SECONDS if self._trouble else 0.0)
         seconds = min(wait for wait in waits if wait is not None)
         ready = {file for file, _ in poll.poll(seconds * 1000)}
@@ -94,6 +99,27 @@ class Daemon:
             self.bell.clear()
         if self.bell.file in ready or time.monotonic() - self._looked_at >= NET_SECONDS:
             self._look_inside = True
+
+    def _meet_another_log(self) -> None:
+        """Where another log has taken the place of ours (recovered, restored, new): tell it what it does not know."""
+        if time.monotonic() < self._try_at:
+            return
+        try:
+            if self.log.opening() != self._opening:
+                self._introduce()
+            self._gone = ""
+        except (SwarmError, OSError) as error:
+            self._gone = str(error)
+            self._try_at = time.monotonic() + RETRY_SECONDS
+
+    def _introduce(self) -> None:
+        opening = self.log.opening()
+        self.bell.renew()
+        registry.introduce(self.log, self.agent)
+        self.pump.ask()
+        self._opening = opening
+        self._look_inside = True  # another log, another inbox
+        note("the event log is there again, or another: this agent goes on in it")
 
     def _reap_orphans(self) -> None:
         """Whatever of the tree has become ours and has ended; but never the child, whose zombie is a record."""
@@ -205,20 +231,32 @@ class Daemon:
     def _finish(self) -> None:
         """Publish the rest and the end in one transaction, as often as it takes; then clear up."""
         self.pump.move_rest()
+        give_up_at = time.monotonic() + GONE_SECONDS
         while True:
             try:
-                while self.pump.pending():
-                    self.pump.publish_batch()
-                with self.log.transaction(durable=True) as transaction:
-                    closed = events.output_closed(self.run.agent_id, self.run.number, **self.pump.ranges())
-                    transaction.append(events.agent_stream(self.run.agent_id), [closed])
-                    transaction.append(events.REGISTRY, [self._ended()])
+                self._publish_end()
+                break
+            except IllegalTransition as error:  # another log than the one it lived in, which has ended it already
+                note(error.message)
                 break
             except LogUnusable as error:
                 self._note(error.message)
+                if not os.path.isdir(self.run.path) and (self.stop_signal or time.monotonic() > give_up_at):
+                    break  # log, journal and all have been deleted: nobody will ever ask
                 time.sleep(RETRY_SECONDS)
         self.close()
         clear_up(self.run, self.keeper)
+
+    def _publish_end(self) -> None:
+        if self.log.opening() != self._opening:
+            self._introduce()
+        self.pump.ask()
+        while self.pump.pending():
+            self.pump.publish_batch()
+        with self.log.transaction(durable=True) as transaction:
+            closed = events.output_closed(self.run.agent_id, self.run.number, **self.pump.ranges())
+            transaction.append(events.agent_stream(self.run.agent_id), [closed])
+            transaction.append(events.REGISTRY, [self._ended()])
 
     def _ended(self) -> Event:
         """The run's last event. What ended by itself and was seen by nobody is lost, neither failed nor completed."""

@@ -49,7 +49,7 @@ def start(home: Home, agent_id: str, number: int) -> Daemon:
         keeper.release(held_by)
         raise
     try:
-        log = Log(home, lock_timeout=LOCK_TIMEOUT)
+        log = Log(home, create=False, lock_timeout=LOCK_TIMEOUT)
         who = {"daemon": myself(), "keeper": held_by.as_data(), "child": held.identity.as_data()}
         registry.publish(log, events.agent_starting(agent_id, number, **who))
         write_aside(run.who, {**who, "monotonic": time.monotonic()})
@@ -69,7 +69,7 @@ def adopt(home: Home, agent_id: str) -> Daemon | None:
 
     Raises NotPossible where the run has a living daemon, or never had one.
     """
-    log = Log(home, lock_timeout=LOCK_TIMEOUT)
+    log = Log(home, create=False, lock_timeout=LOCK_TIMEOUT)
     agent = registry.resolve(log, agent_id)
     run = Run(home, agent["id"], agent["run"])
     if not os.path.isdir(run.path) or agent["state"] == lifecycle.SPAWNED:

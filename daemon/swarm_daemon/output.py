@@ -16,7 +16,7 @@ import time
 
 from swarm_store.bells import is_listened_to
 from swarm_store.errors import LogUnusable, SwarmError
-from swarm_store.events import agent_stream, output_written
+from swarm_store.events import agent_stream, output_lost, output_written
 from swarm_store.transaction import Producer, Transaction
 
 TYPE_CHECKING = False
@@ -53,6 +53,8 @@ class Journal:
     def __init__(self, run: Run, stream: str, published: int) -> None:
         self.stream = stream
         self.published = published
+        # From here to `base` the log has not what another one had, and nor have we: said with the next append.
+        self.lost_from: int | None = None
         self._run = run
         self.fifo = os.open(run.fifo(stream), os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
         bases = sorted(int(name.partition(".")[2]) for name in os.listdir(run.path) if name.startswith(stream + "."))
@@ -62,7 +64,7 @@ class Journal:
             self._open(published)
         # A power failure can take published bytes back (output is not synced) and leave the rotation: what lay in the
         # removed file is gone, and the stream goes on where the journal does.
-        self.published = max(published, self.base)
+        self.go_on_from(published)
         for base in bases[:-1]:  # a rotation that was cut short: the older file is in the log whole
             os.unlink(self._path(base))
 
@@ -77,6 +79,11 @@ class Journal:
     def close(self) -> None:
         os.close(self.fifo)
         os.close(self._file)
+
+    def go_on_from(self, published: int) -> None:
+        """The log has the bytes up to `published`; where another log has taken its place, fewer than this one had."""
+        self.lost_from = published if published < self.base else None
+        self.published = max(published, self.base)
 
     def waiting(self) -> int:
         """How many bytes are in the FIFO."""
@@ -125,7 +132,10 @@ class Journal:
         except OSError:
             return  # no room for another file: this one goes on
         os.close(old_file)
-        os.unlink(old_path)
+        try:
+            os.unlink(old_path)
+        except OSError:
+            pass  # somebody has removed the run's directory under it
 
 
 class Pump:
@@ -141,6 +151,7 @@ class Pump:
         self._full_until = 0.0  # the disk has no room for a journal: the child waits in its write until then
         self._gather = 0.0
         self._unsure = False  # whether a commit that failed has happened after all
+        self._opening = log.opening()  # the one that what is known of the log's contents is from
         self.trouble = ""  # why the last attempt failed, for the daemon's own log; empty where it did not
 
     def _producer(self, stream: str) -> str:
@@ -205,11 +216,17 @@ class Pump:
         if not is_listened_to(self._run.home, self._stream):
             self._not_before = time.monotonic() + self._gather
 
+    def ask(self) -> None:
+        """Where that is not known, ask the log what it has. Raises LogUnusable."""
+        opening = self._log.opening()
+        if self._unsure or opening != self._opening:
+            for one in self.journals:
+                one.go_on_from(self._log.sequence(self._stream, self._producer(one.stream)))
+            self._unsure, self._opening = False, opening
+
     def publish_batch(self) -> None:
         """Publish up to BATCH chunks of each stream. Raises LogUnusable; what the log has then is asked of it later."""
-        if self._unsure:
-            known = {one.stream: self._log.sequence(self._stream, self._producer(one.stream)) for one in self.journals}
-            self.settle(known)
+        self.ask()
         self._unsure = True
         with self._log.transaction() as transaction:
             reached = self.append(transaction)
@@ -220,6 +237,11 @@ class Pump:
         """Append up to `most` chunks of each stream to the log; the byte up to which each is published then."""
         reached: dict[str, int] = {}
         for journal in self.journals:
+            if journal.lost_from is not None:
+                lost = output_lost(journal.stream, self._run.number, journal.lost_from, journal.base)
+                producer = Producer(self._producer(journal.stream), self._epoch, journal.base)
+                transaction.append(self._stream, [lost], producer=producer)
+                reached[journal.stream] = journal.base
             for count, chunk in enumerate(journal.chunks()):
                 if count == most:
                     break
@@ -231,5 +253,6 @@ class Pump:
     def settle(self, reached: dict[str, int]) -> None:
         """Take note that what was appended has been committed."""
         for journal in self.journals:
-            journal.published = reached.get(journal.stream, journal.published)
+            if journal.stream in reached:
+                journal.published, journal.lost_from = reached[journal.stream], None
             journal.rotate()

@@ -105,6 +105,16 @@ class Bell:
     ) -> None:
         self.close()
 
+    def renew(self) -> None:
+        """Hang the bell up again where somebody has removed it; its file keeps its number. Raises OSError."""
+        if os.path.exists(self._path):
+            return
+        directory, listener = os.path.split(self._path)
+        os.makedirs(os.path.dirname(directory), 0o700, exist_ok=True)
+        _, file = _listen(directory, listener)
+        os.dup2(file, self.file, inheritable=False)
+        os.close(file)
+
     def clear(self) -> None:
         """Forget the rings so far; call it before reading the log, never after."""
         try:

@@ -60,6 +60,14 @@ class LogUnusable(SwarmError):
     """The event log cannot be opened, read or written."""
 
 
+class LogGone(LogUnusable):
+    """The file that was open as the log is no longer the one at its path: deleted, or replaced by another."""
+
+
+class LogDamaged(LogUnusable):
+    """The database file is corrupt, or no database at all."""
+
+
 class LogBusy(LogUnusable):
     """The write lock was not to be had in time."""
 

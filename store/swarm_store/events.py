@@ -42,6 +42,7 @@ AGENT_REMOVED = "agent:removed"
 STDOUT_WRITTEN = "stdout:written"
 STDERR_WRITTEN = "stderr:written"
 OUTPUT_CLOSED = "output:closed"
+OUTPUT_LOST = "output:lost"
 OUTPUT_TYPES = {"stdout": STDOUT_WRITTEN, "stderr": STDERR_WRITTEN}
 
 # inbox/<id>: what somebody asks of an agent.
@@ -52,6 +53,9 @@ SIGNAL_REQUESTED = "signal:requested"
 SUPERVISOR_STARTED = "supervisor:started"
 SUPERVISOR_RECONCILED = "supervisor:reconciled"
 SUPERVISOR_STOPPED = "supervisor:stopped"
+
+# Any stream: stands where a record was that could not be recovered from a damaged log, so that offsets stay dense.
+RECORD_LOST = "record:lost"
 
 
 class Event(namedtuple("Event", ("type", "data", "key", "payload"))):
@@ -170,6 +174,11 @@ def output_written(stream: str, run: int, start: int, payload: bytes) -> Event:
     """A chunk of the child's `stream`, bytes [start, start + len) of that run's; `lines` counts newlines."""
     data = {"run": run, "start": start, "end": start + len(payload), "lines": payload.count(b"\n")}
     return Event(OUTPUT_TYPES[stream], data, None, payload)
+
+
+def output_lost(stream: str, run: int, start: int, end: int) -> Event:
+    """Bytes [start, end) of the run's `stream` were in a log that is gone, and in the journal no more."""
+    return Event(OUTPUT_LOST, {"run": run, "stream": stream, "start": start, "end": end}, None, None)
 
 
 def output_closed(agent_id: str, run: int, *, stdout: int, stderr: int) -> Event:

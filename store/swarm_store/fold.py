@@ -138,12 +138,18 @@ def _check_run(agent: Agent, record: Record) -> None:
 
 
 def fold(records: Iterable[Record], start: dict[str, Agent] | None = None) -> dict[str, Agent]:
-    """All agents after `records`, in the order they were spawned, going on from `start`."""
+    """All agents after `records`, in the order they were spawned, going on from `start`.
+
+    An event that cannot follow changes nothing: a log that was recovered from damage has holes.
+    """
     agents = dict(start or {})
     for record in records:
         if record.key is None:
             continue
-        agent = apply(agents.get(record.key), record)
+        try:
+            agent = apply(agents.get(record.key), record)
+        except IllegalTransition:
+            continue
         if agent is None:
             agents.pop(record.key, None)
         else:

@@ -33,16 +33,23 @@ def follow(
 
     An empty page says that the end of all has been reached for now: the caller may look at something else, or stop.
     When it asks for more, the generator sleeps until a bell rings, and at most NET seconds; it stops when `deadline`
-    (monotonic seconds) has passed.
+    (monotonic seconds) has passed. Where another log takes the place of the one that is followed, it goes on at the
+    same offset, or at its end if that comes before.
     """
     places = dict(starts)
     bells: list[Bell] = []
+    opening = log.openings
     try:
         bells += (Bell(log.home, stream) for stream in places)
         while True:
             found = False
             for stream, start in places.items():
                 page = log.read(stream, start=start, types=types, run=run, limit=PAGE)
+                if log.openings != opening:
+                    opening, found = log.openings, True
+                    places = {one: min(place, log.head(one)) for one, place in places.items()}
+                    _renew(bells)
+                    break
                 if page:
                     places[stream] = page[-1].offset + 1
                     found = True
@@ -62,11 +69,24 @@ def follow_all(
     log: Log, start: int, *, types: Sequence[str] = (), key: str | None = None, lifecycle: bool = False
 ) -> Iterator[list[Record]]:
     """Pages of the whole log from position `start` on, otherwise as `follow`."""
+    opening = log.openings
     with Bell(log.home, ALL) as bell:
         while True:
             page = log.read(start=start, types=types, key=key, lifecycle=lifecycle, limit=PAGE)
+            if log.openings != opening:
+                opening, start = log.openings, min(start, log.position() + 1)
+                _renew([bell])
+                continue
             if page:
                 start = page[-1].position + 1
             yield page
             if not page and wait([bell], NET):
                 time.sleep(GATHER)
+
+
+def _renew(bells: list[Bell]) -> None:
+    for bell in bells:
+        try:
+            bell.renew()
+        except OSError:
+            pass  # without it we look every NET seconds

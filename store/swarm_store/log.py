@@ -8,16 +8,16 @@ from __future__ import annotations
 from . import statements as sql
 from .clock import now
 from .codec import decode
-from .errors import LogBusy, OffsetConflict
+from .errors import LogBusy, LogGone, LogUnusable, OffsetConflict
 from .events import Record
-from .lock import WriteLock
+from .lock import WriteLock, identity
 from .opening import BUSY_SECONDS, connect
 from .transaction import Writing
 from .trouble import InWords
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from typing import Any
 
     from .clock import Clock
@@ -34,20 +34,75 @@ class Log:
     """An open log. One per process and thread; opened after any fork.
 
     `lock_timeout`: seconds a writer waits for the write lock before LogBusy. `clock` gives the records their times.
+    With `create` a writer makes the log where there is none. Where the file is deleted or replaced while it is open,
+    what is under way raises LogGone, and whatever comes next opens the one that is at its path then.
     """
 
-    def __init__(self, home: Home, *, write: bool = True, lock_timeout: float = LOCK_TIMEOUT, clock: Clock = now):
+    def __init__(
+        self,
+        home: Home,
+        *,
+        write: bool = True,
+        create: bool = True,
+        lock_timeout: float = LOCK_TIMEOUT,
+        clock: Clock = now,
+    ):
         self.home = home
         self.clock = clock
-        self.lock = WriteLock(home.lock, lock_timeout) if write and _prepared(home) else None
+        # For a reader that waits: called, instead of raising, each time that the log cannot be read; sleeps, or raises.
+        self.when_gone: Callable[[LogUnusable], None] | None = None
+        if write and create:
+            home.prepare()
+        else:
+            home.check()
+        self._open(write, create, lock_timeout)
+        self.openings = 0
+        self._gone = False
+
+    def _open(self, write: bool, create: bool, lock_timeout: float) -> None:
+        lock = WriteLock(self.home.lock, lock_timeout) if write else None
         try:
-            with InWords(home):
-                self.database = connect(home, self.lock)
+            with InWords(self.home):
+                database, self._identity = connect(self.home, lock, create=create)
         except BaseException:
-            if self.lock is not None:
-                self.lock.close()
+            if lock is not None:
+                lock.close()
             raise
+        self.lock, self.database = lock, database
         self._durable = False
+
+    def opening(self) -> int:
+        """Which opening of the log this is, counted from 0; opens it anew where another file is at its path now.
+
+        Raises LogUnusable where there is none that can be used; what was open stays so then, because as long as it
+        does a deleted file can be brought back. What is known of the log's contents does not outlive an opening.
+        """
+        if not self._gone and self.is_current():
+            return self.openings
+        if identity(self.home.database) is None:
+            self.check_current()
+        lock, database = self.lock, self.database
+        self._open(lock is not None, False, self.lock_timeout)
+        self.openings += 1
+        self._gone = False
+        database.close()  # no checkpoint and no removal of a WAL: SQLite sees that the file has moved
+        if lock is not None:
+            lock.close()
+        return self.openings
+
+    def is_current(self) -> bool:
+        """Whether the files at the log's paths are the ones that are open."""
+        return identity(self.home.database) == self._identity and (self.lock is None or self.lock.is_current())
+
+    def check_current(self) -> None:
+        """Raises LogGone where is_current is false; asked under the write lock, before anything is written."""
+        if not self.is_current():
+            self._gone = True
+            what = "replaced" if identity(self.home.database) else "deleted"
+            raise LogGone(
+                f"the event log {self.home.database} has been {what} while it was open",
+                "`swarmctl doctor --fix` brings back what can be; agents go on meanwhile",
+            )
 
     def set_durable(self, durable: bool) -> None:
         """Whether the next transaction is to be on disk at its end: synchronous FULL instead of NORMAL."""
@@ -57,8 +112,9 @@ class Log:
 
     def close(self) -> None:
         """Close. The last writer to close checkpoints too, so a writer does it under the lock."""
-        if self.lock is None:
-            return self.database.close()
+        if self.lock is None or not self.is_current():
+            self.database.close()
+            return self.lock.close() if self.lock else None
         try:
             with self.lock:
                 self.database.close()
@@ -91,8 +147,11 @@ class Log:
     def transaction(self, *, durable: bool = False) -> Writing:
         """`with log.transaction() as t:` a write transaction: all appends in it or none. `durable`: on disk at its end.
 
-        Raises LogBusy where the write lock is not to be had, LogUnusable where the file cannot be written.
+        Raises LogBusy where the write lock is not to be had, LogGone where the file was deleted or replaced, other
+        LogUnusable where it cannot be written.
         """
+        if self._gone:
+            self.opening()
         return Writing(self, durable)
 
     def append(
@@ -140,22 +199,21 @@ class Log:
             "run": run,
         }
         given |= {f"type{n}": type for n, type in enumerate(types)}
-        with InWords(self.home):
-            if stream is not None:
-                row = self.database.execute(sql.STREAM, {"name": stream}).fetchone()
-                if row is None:
-                    return []
-                given["stream_id"] = row[0]
-            statement = sql.select_records(
-                stream=stream is not None,
-                types=len(types),
-                key=key is not None,
-                run=run is not None,
-                lifecycle=lifecycle,
-                payloads=payloads,
-                backwards=backwards,
-            )
-            return [_record(row, stream) for row in self.database.execute(statement, given)]
+        if stream is not None:
+            found = self.query(sql.STREAM, {"name": stream})
+            if not found:
+                return []
+            given["stream_id"] = found[0][0]
+        statement = sql.select_records(
+            stream=stream is not None,
+            types=len(types),
+            key=key is not None,
+            run=run is not None,
+            lifecycle=lifecycle,
+            payloads=payloads,
+            backwards=backwards,
+        )
+        return [_record(row, stream) for row in self.query(statement, given)]
 
     def head(self, stream: str) -> int:
         """The offset that the next record of `stream` will get."""
@@ -199,8 +257,15 @@ class Log:
 
     def query(self, statement: str, given: dict[str, Any] | None = None) -> list[tuple[Any, ...]]:
         """All rows of a read, so that its transaction is over. For the store's own modules."""
-        with InWords(self.home):
-            return self.database.execute(statement, given or {}).fetchall()
+        while True:
+            try:
+                self.opening()
+                with InWords(self.home):
+                    return self.database.execute(statement, given or {}).fetchall()
+            except LogUnusable as error:
+                if self.when_gone is None:
+                    raise
+                self.when_gone(error)
 
     def give_back(self) -> None:
         """Give free pages back to the file system, in steps that hold the write lock for milliseconds."""
@@ -208,11 +273,13 @@ class Log:
         free, before = self._free_pages(), -1
         while free and free != before:  # a copy that was made without auto_vacuum keeps its free pages
             with self.lock, InWords(self.home):
+                self.check_current()
                 # executescript, because execute() frees one page only.
                 self.database.executescript(f"PRAGMA incremental_vacuum({VACUUM_PAGES})")
                 self.database.execute("PRAGMA wal_checkpoint(PASSIVE)")
             free, before = self._free_pages(), free
         with self.lock, InWords(self.home):
+            self.check_current()
             self.database.execute("PRAGMA busy_timeout=0")  # no reader is worth holding the lock for
             self.database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             self.database.execute(f"PRAGMA busy_timeout={int(BUSY_SECONDS * 1000)}")
@@ -220,11 +287,6 @@ class Log:
     def _free_pages(self) -> int:
         count: int = self.query("PRAGMA freelist_count")[0][0]
         return count
-
-
-def _prepared(home: Home) -> bool:
-    home.prepare()
-    return True
 
 
 def _record(row: tuple[Any, ...], stream: str | None) -> Record:

@@ -6,7 +6,8 @@ import os
 
 from . import statements as sql
 from .driver import sqlite3
-from .errors import LogUnusable, NoSuchAgent
+from .errors import LogGone, LogUnusable, NoSuchAgent
+from .lock import identity
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,20 +25,48 @@ class NoLog(LogUnusable):
     exit_code = NoSuchAgent.exit_code  # who asks for an agent has the answer: there is none
 
 
-def connect(home: Home, lock: WriteLock | None) -> sqlite3.Connection:
-    """A connection to the log of `home`; with the `lock` for writing, and then created if it is not there.
+def connect(home: Home, lock: WriteLock | None, *, create: bool) -> tuple[sqlite3.Connection, tuple[int, int]]:
+    """A connection to the log of `home`, and which file it is; with the `lock` for writing.
 
-    Raises NoLog for a reader where there is none, LogUnusable for a newer or foreign database.
+    With `create` it is made if it is not there. Raises NoLog where there has never been one, LogGone where there is
+    none but has been, LogUnusable for a newer or foreign database.
     """
-    if lock is None:
-        home.check()
-        if not os.path.exists(home.database):
-            raise NoLog(f"there is no event log in {home.path} yet", "swarmctl spawn makes one")
-    database = _open(home, "ro" if lock is None else "rwc", lock)
+    while True:
+        if lock is not None and create and not os.path.exists(home.database):
+            _make(home, lock)
+        there = identity(home.database)
+        if there is None:
+            raise none_there(home)
+        database = _connect(home, lock, create)
+        if identity(home.database) == there:  # otherwise nobody knows which of the two it has opened
+            return database, there
+        database.close()
+
+
+def none_there(home: Home) -> LogUnusable:
+    """Why there is no log: nothing has happened here yet, or it has been deleted under what runs."""
+    if has_runs(home):
+        return LogGone(
+            f"the event log {home.database} is gone",
+            "`swarmctl doctor --fix` brings back what can be; agents go on meanwhile",
+        )
+    return NoLog(f"there is no event log in {home.path} yet", "swarmctl spawn makes one")
+
+
+def has_runs(home: Home) -> bool:
+    """Whether an agent has the files of a run, which it has while it lives: then there has been a log."""
+    try:
+        return any(name.startswith("run-") for one in os.listdir(home.agents) for name in os.listdir(home.agent(one)))
+    except OSError:
+        return False
+
+
+def _connect(home: Home, lock: WriteLock | None, create: bool) -> sqlite3.Connection:
+    database = open_file(home.database, "ro" if lock is None else "rw")
     try:
         version = _version(database, home)
         if lock is not None:
-            if version < sql.VERSION:
+            if version < sql.VERSION and (version or create):
                 version = _bring_up(database, home, lock)
             _settings(database)
         _check_version(database, home, version)
@@ -47,14 +76,20 @@ def connect(home: Home, lock: WriteLock | None) -> sqlite3.Connection:
     return database
 
 
-def _open(home: Home, mode: str, lock: WriteLock | None) -> sqlite3.Connection:
-    path = home.database.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
-    if lock is not None and not os.path.exists(home.database):
-        with lock:
-            if not os.path.exists(home.database):
-                os.close(os.open(home.database, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+def _make(home: Home, lock: WriteLock) -> None:
+    """Make the file, empty. Raises LogGone where runs go on without their log: theirs may still be brought back."""
+    if has_runs(home):
+        raise none_there(home)
+    with lock:
+        if not os.path.exists(home.database):
+            os.close(os.open(home.database, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+
+
+def open_file(path: str, mode: str) -> sqlite3.Connection:
+    """A connection to the database at `path` as it is; `mode` is SQLite's: ro, rw, rwc."""
+    quoted = path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
     return sqlite3.connect(
-        f"file:{path}?mode={mode}",
+        f"file:{quoted}?mode={mode}",
         uri=True,
         timeout=BUSY_SECONDS,
         isolation_level=None,

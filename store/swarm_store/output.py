@@ -75,6 +75,24 @@ class Lines:
         return left
 
 
+class Once:
+    """Leaves out bytes that were there before: where a log was recovered, daemons publish again what it has lost."""
+
+    def __init__(self) -> None:
+        self._ends: dict[tuple[str, int, str], int] = {}
+
+    def fresh(self, record: Record) -> Record | None:
+        """What is new in a chunk of output; None where nothing is."""
+        place = (record.stream, record.data["run"], record.type)
+        start, seen = record.data["start"], self._ends.get(place, 0)
+        if record.data["end"] <= seen:
+            return None
+        self._ends[place] = record.data["end"]
+        if start >= seen:
+            return record
+        return record._replace(payload=(record.payload or b"")[seen - start :], data={**record.data, "start": seen})
+
+
 def last_chunks(newest_first: Iterable[Record], lines: int) -> list[Record]:
     """As many of the last chunks as hold the last `lines` lines whole, oldest first."""
     taken: list[Record] = []

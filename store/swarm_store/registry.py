@@ -8,9 +8,9 @@ from __future__ import annotations
 from . import events
 from . import statements as sql
 from .codec import decode
-from .errors import NoSuchAgent, NotPossible, WrongUsage
+from .errors import NameTaken, NoSuchAgent, NotPossible, WrongUsage
 from .fold import fold
-from .lifecycle import LIVE
+from .lifecycle import LIVE, SPAWNED, STARTING
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,6 +21,11 @@ if TYPE_CHECKING:
     from .log import Log
 
 PAGE = 1000
+# What agent:spawned says of an agent.
+SPAWNED_WITH = (
+    *("name", "labels", "command", "cwd", "run", "parent", "depth", "spawner", "host"),
+    *("restart", "max_restarts", "timeout", "grace", "silence", "on_silence"),
+)
 STEP = 200  # records deleted in one transaction: a few milliseconds under the write lock
 
 
@@ -31,6 +36,59 @@ def publish(log: Log, *happened: Event) -> None:
     written.
     """
     log.append(events.REGISTRY, happened, durable=True)
+
+
+def introduce(log: Log, agent: Agent) -> None:
+    """Tell a log that knows an agent not, or not all of it, of one that lives: `agent`, as an older log had it.
+
+    For a log that was recovered, restored from a backup or made anew under running agents. Nothing is written where
+    the log knows the agent as well as that, or as ended.
+    """
+    missing = unknown(get(log, agent["id"]), agent)
+    try:
+        if missing:
+            publish(log, *missing)
+    except NameTaken:
+        publish(log, *unknown(None, {**agent, "name": None}))
+
+
+def unknown(known: Agent | None, agent: Agent) -> list[Event]:
+    """The events that bring a log's `known` agent to where the living `agent` is."""
+    if agent["state"] not in LIVE:
+        return []
+    said: list[Event] = []
+    if known is not None and known["run"] < agent["run"]:
+        said, known = _new_runs(known, agent)
+    state = known["state"] if known else None
+    if state not in (LIVE | {None}) or (known is not None and known["run"] != agent["run"]):
+        return []
+    run = agent["run"]
+    if known is None:
+        kept = {name: agent[name] for name in SPAWNED_WITH if name in agent}
+        said.append(events.agent_spawned(agent["id"], **kept))
+    if state in (None, SPAWNED) and agent["child"]:
+        who = {name: agent[name] for name in ("daemon", "keeper", "child")}
+        said.append(events.agent_starting(agent["id"], run, **who))
+    if state in (None, SPAWNED, STARTING) and agent["monotonic"] is not None:
+        said.append(events.agent_started(agent["id"], run, monotonic=agent["monotonic"]))
+    if agent["epoch"] > (known["epoch"] if known else 0):
+        said.append(events.agent_adopted(agent["id"], run, daemon=agent["daemon"], epoch=agent["epoch"]))
+    return said
+
+
+def _new_runs(known: Agent, agent: Agent) -> tuple[list[Event], Agent]:
+    """The events that bring a log's `known` agent from an earlier run to the run that lives, and what it is then."""
+    said: list[Event] = []
+    if known["state"] in LIVE:
+        said.append(events.agent_lost(agent["id"], known["run"], reason="its end was in a log that is gone"))
+    for run in range(known["run"] + 1, agent["run"] + 1):
+        if run > known["run"] + 1:
+            said.append(events.agent_lost(agent["id"], run - 1, reason="its end was in a log that is gone"))
+        restarts, spawner = agent.get("restarts", 0), agent.get("spawner")
+        said.append(
+            events.agent_restarted(agent["id"], run=run, reason="request", restarts=restarts, spawner=spawner or {})
+        )
+    return said, {**known, "run": agent["run"], "state": SPAWNED, "epoch": 0}
 
 
 def agents(log: Log, *, ended: bool = False) -> list[Agent]:

@@ -182,6 +182,7 @@ class Writing:
     def __enter__(self) -> Transaction:
         self._lock.acquire()
         try:
+            self._log.check_current()
             time = self._log.clock()
             with InWords(self._home):
                 self._log.set_durable(self._durable)

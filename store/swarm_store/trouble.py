@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from .driver import sqlite3
-from .errors import LogBusy, LogUnusable
+from .errors import LogBusy, LogDamaged, LogUnusable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,8 +38,8 @@ def _in_words(home: Home, error: sqlite3.Error) -> LogUnusable:
         why = "is not writable" if os.path.exists(home.database) else "is gone or cannot be opened"
         return LogUnusable(f"the event log {home.database} {why}", f"look at the permissions of {home.path}")
     if code.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
-        return LogUnusable(
+        return LogDamaged(
             f"the event log {home.database} is damaged: {error}",
-            "do not delete it; `swarmctl doctor` says more, and a copy can be recovered with `sqlite3 ... .recover`",
+            "do not delete it: `swarmctl doctor --fix` sets it aside and recovers what can be read",
         )
     return LogUnusable(f"the event log {home.database}: {error}", "`swarmctl doctor` may say more")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sys
+import time
 
 from swarm_daemon import control
 from swarm_store import registry
+from swarm_store.errors import LogUnusable
 from swarm_store.fold import Agent
 from swarm_store.home import locate
 from swarm_store.lifecycle import RUNNING
@@ -15,10 +17,31 @@ from swarm_supervisor import singleton
 LOST = "lost?"  # its daemon is provably dead: what became of it will be known when a supervisor has looked
 TAKE_OVER = "a supervisor takes them over: swarmctl supervisor run"
 
+LOOK_SECONDS = 0.5
+
 
 def reading() -> Log:
     """The log, for reading alone. Raises NoLog where nothing has ever been spawned."""
     return Log(locate(), write=False)
+
+
+def patiently(log: Log, deadline: float | None = None) -> Log:
+    """The same log, for a command that waits: where it is deleted or damaged, it says so and waits for its return.
+
+    After `deadline` (monotonic seconds) what is wrong is raised.
+    """
+    told: set[str] = set()
+
+    def wait(error: LogUnusable) -> None:
+        if deadline is not None and time.monotonic() >= deadline:
+            raise error
+        if error.message not in told:
+            told.add(error.message)
+            print(f"swarmctl: {error.message}; waiting for its return; {error.hint}", file=sys.stderr)
+        time.sleep(LOOK_SECONDS)
+
+    log.when_gone = wait
+    return log
 
 
 def writing() -> Log:

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from swarm_store.clock import rfc3339
 from swarm_store.events import AGENT_STREAMS, Record
-from swarm_store.output import STREAM_OF, Line, Lines
+from swarm_store.output import STREAM_OF, Line, Lines, Once
 
 from .render import printable
 
@@ -89,16 +89,18 @@ class Printer:
         self._json = Json(json)
         self.by_line = prefix or times or json != "no" or cut
         self._lines = {stream: Lines(cut=cut) for stream in names}
+        self._once = Once()
         self._out = sys.stdout.buffer
 
     def chunks(self, records: Iterable[Record]) -> None:
         for record in records:
-            if record.type not in STREAM_OF:
+            fresh = self._once.fresh(record) if record.type in STREAM_OF else None
+            if fresh is None:
                 continue
             if not self.by_line:
-                self._out.write(record.payload or b"")
+                self._out.write(fresh.payload or b"")
             else:
-                for line in self._lines[record.stream].feed(record):
+                for line in self._lines[fresh.stream].feed(fresh):
                     self.line(line)
         self._out.flush()
 
@@ -110,7 +112,8 @@ class Printer:
     def last_lines(self, stream: str, chunks: list[Record], count: int) -> None:
         """Print the last `count` lines of `chunks`, an unfinished one among them; what follows goes on from there."""
         lines = self._lines[stream]
-        whole = [line for record in chunks for line in lines.feed(record)]
+        new = (self._once.fresh(record) for record in chunks)
+        whole = [line for record in new if record is not None for line in lines.feed(record)]
         unfinished = lines.rest() if count else []
         for line in [*whole, *unfinished][-count:] if count else ():
             self.line(line)

@@ -18,6 +18,7 @@ from swarm_store.events import (
     agent_starting,
 )
 from swarm_store.fold import Agent, apply, fold
+from swarm_store.registry import unknown
 
 SECOND = 1_000_000
 
@@ -110,13 +111,29 @@ def test_what_a_newer_version_says_changes_nothing(event: Event) -> None:
     assert apply(agents["a"], recorded(event)) == agents["a"]
 
 
-def test_an_illegal_event_raises_and_changes_nothing() -> None:
-    """A fold refuses what the table forbids, and its start is not touched."""
+def test_an_illegal_event_changes_nothing() -> None:
+    """To apply what the table forbids is refused; a fold, which may be of a log with holes, leaves it out."""
     agents = fold(map(recorded, life("a")))
     before = copy.deepcopy(agents)
     with pytest.raises(IllegalTransition):
-        fold([recorded(happened("a", "agent:started"))], agents)
+        apply(agents["a"], recorded(happened("a", "agent:started")))
+    assert fold([recorded(happened("a", "agent:started"))], agents) == before
     assert agents == before
+
+
+def test_another_log_learns_what_it_does_not_know() -> None:
+    """The events that `unknown` gives bring whatever a log knew of a living agent to where it is; no others follow."""
+    whole = [*life("a", name="n")[:3], agent_adopted("a", daemon=IDENTITY, epoch=2)]
+    agent = fold(recorded(event, n + 1) for n, event in enumerate(whole))["a"]
+    for known in range(len(whole) + 1):
+        before = fold(recorded(event, n + 1) for n, event in enumerate(whole[:known]))
+        missing = unknown(before.get("a"), agent)
+        after = fold((recorded(event, n + 9) for n, event in enumerate(missing)), before)["a"]
+        assert after == agent
+        assert unknown(after, agent) == []
+    ended = fold(recorded(event, n + 1) for n, event in enumerate(life("a")))["a"]
+    assert unknown(ended, agent) == []
+    assert unknown(None, ended) == []
 
 
 def test_a_fold_is_pure() -> None:

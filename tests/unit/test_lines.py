@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from swarm_store.events import Record, output_written
-from swarm_store.output import Line, Lines, last_chunks
+from swarm_store.output import Line, Lines, Once, last_chunks
 
 
 def chunks(*written: tuple[str, bytes], run: int = 1) -> list[Record]:
@@ -104,3 +104,13 @@ def test_a_chunk_counts_its_own_lines_and_bytes() -> None:
     (record,) = chunks(("stderr", b"a\nb\nc"))
     assert record.data == {"run": 1, "start": 0, "end": 5, "lines": 2}
     assert record.type == "stderr:written"
+
+
+def test_what_is_published_again_is_given_once() -> None:
+    """Chunks that repeat bytes, as after a recovery, give only what is new in them."""
+    once = Once()
+    first = chunks(("stdout", b"one\ntw"), ("stderr", b"e"))
+    again = chunks(("stdout", b"one\n"), ("stdout", b"two\nthree\n"), ("stderr", b"e"))
+    fresh = [new for record in [*first, *again] if (new := once.fresh(record))]
+    assert [record.payload for record in fresh] == [b"one\ntw", b"e", b"o\nthree\n"]
+    assert fresh[-1].data["start"] == 6

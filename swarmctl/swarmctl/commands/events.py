@@ -45,7 +45,7 @@ def events(
       swarmctl events --after 1200 --type stdout:written
     """
     try:
-        log = home.writing() if follow else home.reading()
+        log = home.patiently(home.writing()) if follow else home.reading()
     except NoLog:
         if agent:
             raise

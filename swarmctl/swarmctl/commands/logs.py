@@ -51,7 +51,7 @@ def logs(
         raise WrongUsage("--follow and --until exclude each other", "leave one out")
     types = list(events.OUTPUT_TYPES.values()) if stream is None else [events.OUTPUT_TYPES[stream]]
     span = (0 if since is None else values.moment(since), FOREVER if until is None else values.moment(until))
-    with home.reading() as log:
+    with home.patiently(home.reading()) if follow else home.reading() as log:
         agents = home.resolve_all(log, agent)
         form: JsonForm = "no" if not json else "lines" if follow else "array"
         names = {events.agent_stream(one["id"]): one["name"] or one["id"] for one in agents}
@@ -142,4 +142,6 @@ def follow_output(log: Log, printer: Printer, agents: list[Agent], starts: dict[
 
 def _has_ended(log: Log, agent_id: str, run: int | None) -> bool:
     agent = registry.get(log, agent_id)
-    return agent is None or agent["state"] in TERMINAL or (run is not None and agent["run"] > run)
+    if agent is None:
+        return log.openings == 0  # another log than we began with may not know it yet
+    return agent["state"] in TERMINAL or (run is not None and agent["run"] > run)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from typing import Annotated
 
 import typer
@@ -30,7 +31,8 @@ def wait(
       swarmctl wait --any --timeout 10m web api
     """
     seconds = None if timeout is None else values.duration(timeout)
-    with in_an_agents_place(), home.reading() as log:
+    deadline = None if seconds is None else time.monotonic() + seconds
+    with in_an_agents_place(), home.patiently(home.reading(), deadline) as log:
         agents = home.resolve_all(log, agent)
         ended = {}
         for one in ends(log, agents, seconds):

@@ -31,7 +31,11 @@ def ends(log: Log, agents: list[Agent], timeout: float | None) -> Iterator[Agent
     start = log.head(events.REGISTRY)
     left = {agent["id"]: registry.get(log, agent["id"]) or _as_it_was(log, agent) for agent in agents}
     orphans = Orphans(log)
+    opening = log.openings
     for page in follow(log, {events.REGISTRY: start}, types=ENDINGS, deadline=deadline):
+        if log.openings != opening:  # another log, recovered or restored: what it says counts
+            opening = log.openings
+            left = {one: registry.get(log, one) or agent for one, agent in left.items()}
         # Folded here rather than looked up: an agent may be removed before this process wakes.
         for record in page:
             known = left.get(record.key or "")

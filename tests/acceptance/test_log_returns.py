@@ -1,0 +1,58 @@
+"""Commands that wait go on when a log that was deleted is there again."""
+
+from __future__ import annotations
+
+import os
+
+from support.cli import Swarm, output_of, read_until
+from support.looking import until
+
+
+def _move(swarm: Swarm, ending: str) -> None:
+    for name in ("swarm.db", "swarm.db-wal", "swarm.db-shm"):
+        here, there = swarm.home / name, swarm.home / (name + ".moved")
+        os.rename(*((here, there) if ending == "away" else (there, here)))
+
+
+def test_followers_wait_for_the_log(swarm: Swarm) -> None:
+    """`logs -f`, `events -f` and `wait` say that the log is gone, wait for it, and go on without a line twice."""
+    go = swarm.cwd / "go"
+    os.mkfifo(go)
+    agent = swarm.sh(f"echo one; read x < {go}; echo two; read x < {go}; echo three; exit 4")
+    logs, wait = swarm.start("logs", "-f", agent), swarm.start("wait", agent)
+    events = swarm.start("events", "-f", "--json", "--type", "stdout:written")
+    read_until(logs.stdout, b"one\n")
+    read_until(events.stdout, b"stdout:written")
+    _move(swarm, "away")
+    go.write_text("\n")
+    for follower in (logs, wait, events):
+        read_until(follower.stderr, b"waiting for its return")
+    _move(swarm, "back")
+    read_until(logs.stdout, b"two\n")
+    go.write_text("\n")
+    assert output_of(logs).out == b"three\n"
+    assert output_of(wait).status == 4
+    read_until(events.stdout, b"dGhyZWUK")
+    until(lambda: swarm.agent(agent)["state"] == "failed", "the end")
+
+
+def test_a_wait_for_a_log_ends_in_time(swarm: Swarm) -> None:
+    """`wait --timeout` ends in its time also where the log does not return."""
+    agent = swarm.spawn("--", "sleep", "60")
+    wait = swarm.start("wait", "--timeout", "2s", agent)
+    until(lambda: (swarm.home / "bells" / "registry").exists(), "it waits")
+    _move(swarm, "away")
+    got = output_of(wait)
+    _move(swarm, "back")
+    assert got.status == 125
+    assert b"has been deleted" in got.err or b"is gone" in got.err
+
+
+def test_commands_say_that_the_log_is_gone(swarm: Swarm) -> None:
+    """Where agents live and their log is deleted, reads say so and what to do, and do not speak of an empty home."""
+    swarm.spawn("--", "sleep", "60")
+    _move(swarm, "away")
+    for verb in ("list", "show"):
+        line = swarm.refused(1, verb, *(["x"] if verb == "show" else []))
+        assert "is gone" in line and "doctor --fix" in line
+    _move(swarm, "back")
