@@ -4,6 +4,7 @@
     home                               the state directory: where it is, who may use it, its paths
     lock  bells                        the write lock all writers share; wake-ups without polling
     schema  statements                 the tables (SQLAlchemy, cold) and the SQL spoken on them (hot)
+    recovery  salvage  refill          a damaged or deleted log brought back, as far as can be (cold)
     log  opening  trouble              append, read, cursors; how it is opened; SQLite's errors in our words
     transaction                        one write transaction: lock, appends, commit, checkpoint, bells
     follow                             follow streams as they grow

@@ -36,14 +36,27 @@ def _directory(home: Home, name: str) -> str:
 def ring(home: Home, names: Iterable[str]) -> None:
     """Wake whoever listens to any of `names`. Never raises: the commit it tells of has happened."""
     for name in names:
-        directory = _directory(home, name)
-        try:
-            listeners = os.listdir(directory)
-        except OSError:
-            continue
-        for listener in listeners:
-            if not listener.startswith("."):  # one that is still being made
-                _wake(os.path.join(directory, listener))
+        _ring_in(_directory(home, name))
+
+
+def ring_all(home: Home) -> None:
+    """Wake everybody who listens to anything. Never raises."""
+    try:
+        names = os.listdir(home.bells)
+    except OSError:
+        return
+    for name in names:
+        _ring_in(os.path.join(home.bells, name))
+
+
+def _ring_in(directory: str) -> None:
+    try:
+        listeners = os.listdir(directory)
+    except OSError:
+        return
+    for listener in listeners:
+        if not listener.startswith("."):  # one that is still being made
+            _wake(os.path.join(directory, listener))
 
 
 def is_listened_to(home: Home, name: str) -> bool:

@@ -77,9 +77,11 @@ def _connect(home: Home, lock: WriteLock | None, create: bool) -> sqlite3.Connec
 
 
 def _make(home: Home, lock: WriteLock) -> None:
-    """Make the file, empty. Raises LogGone where runs go on without their log: theirs may still be brought back."""
-    if has_runs(home):
-        raise none_there(home)
+    """Make the file, empty; but where runs go on without their log, bring theirs back as far as can be."""
+    if has_runs(home) or os.path.exists(home.database + ".recovering"):
+        from . import recovery  # cold
+
+        recovery.recover_if_needed(home)
     with lock:
         if not os.path.exists(home.database):
             os.close(os.open(home.database, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))

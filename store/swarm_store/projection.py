@@ -8,15 +8,14 @@ from __future__ import annotations
 
 from . import statements as sql
 from .codec import decode, encode
-from .errors import NameTaken
-from .events import AGENT_RESTARTED, AGENT_SPAWNED
+from .errors import IllegalTransition, NameTaken
+from .events import AGENT_REMOVED, AGENT_RESTARTED, AGENT_SPAWNED, REGISTRY, Record
 from .fold import apply
 from .lifecycle import LIVE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .driver import sqlite3
-    from .events import Record
     from .fold import Agent
 
 # A snapshot is due after this many registry records, and after as many as there are agents in it: so what all
@@ -42,6 +41,38 @@ def project(database: sqlite3.Connection, record: Record) -> None:
         database.execute(sql.PUT_AGENT, _row(after, record.position))
     if record.offset % SNAPSHOT_EVERY == SNAPSHOT_EVERY - 1:
         _snapshot(database, record)
+
+
+def rebuild(database: sqlite3.Connection) -> set[str]:
+    """Write all rows and snapshots anew, from the registry's first event on, within a transaction.
+
+    Gives the agents that are left out: their first events are missing, so what came after could not be applied.
+    """
+    for statement in (sql.DROP_AGENTS, sql.DROP_SNAPSHOTS):
+        database.execute(statement)
+    refused: set[str] = set()
+    for position, offset, time, type, key, data in database.execute(sql.REGISTRY_EVENTS, {"name": REGISTRY}):
+        record = Record(position, REGISTRY, offset, time, type, key, decode(data), None)
+        if key is not None:
+            _write_again(database, record, refused)
+        if offset % SNAPSHOT_EVERY == SNAPSHOT_EVERY - 1:
+            _snapshot(database, record)
+    return {one for one in refused if database.execute(sql.AGENT, {"id": one}).fetchone() is None}
+
+
+def _write_again(database: sqlite3.Connection, record: Record, refused: set[str]) -> None:
+    row = database.execute(sql.AGENT, {"id": record.key}).fetchone()
+    try:
+        after = apply(decode(row[0]) if row else None, record)
+    except IllegalTransition:
+        if record.type != AGENT_REMOVED:
+            refused.add(record.key or "")
+        return
+    if after is None:
+        refused.discard(record.key or "")
+        database.execute(sql.DROP_AGENT, {"id": record.key})
+    else:
+        database.execute(sql.PUT_AGENT, _row(after, record.position))
 
 
 def _row(agent: Agent, position: int) -> dict[str, object]:

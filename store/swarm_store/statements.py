@@ -41,6 +41,12 @@ PUT_AGENT = (
     " VALUES (:id, :name, :state, :live, :position, :position, :agent)"
     " ON CONFLICT(id) DO UPDATE SET state = :state, live = :live, position = :position, agent = :agent"
 )
+DROP_AGENTS = "DELETE FROM agents"
+DROP_SNAPSHOTS = "DELETE FROM snapshots"
+REGISTRY_EVENTS = (
+    "SELECT position, offset, time, type, key, data FROM records"
+    " WHERE stream_id = (SELECT id FROM streams WHERE name = :name) ORDER BY offset"
+)
 DROP_AGENT = "DELETE FROM agents WHERE id = :id"
 AGENT = "SELECT agent FROM agents WHERE id = :id"
 AGENTS = "SELECT agent FROM agents ORDER BY spawned"

@@ -123,7 +123,7 @@ def test_an_illegal_event_changes_nothing() -> None:
 
 def test_another_log_learns_what_it_does_not_know() -> None:
     """The events that `unknown` gives bring whatever a log knew of a living agent to where it is; no others follow."""
-    whole = [*life("a", name="n")[:3], agent_adopted("a", daemon=IDENTITY, epoch=2)]
+    whole = [*life("a", name="n")[:3], agent_adopted("a", 1, daemon=IDENTITY, epoch=2)]
     agent = fold(recorded(event, n + 1) for n, event in enumerate(whole))["a"]
     for known in range(len(whole) + 1):
         before = fold(recorded(event, n + 1) for n, event in enumerate(whole[:known]))
