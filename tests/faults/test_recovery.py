@@ -94,7 +94,8 @@ def test_damage_costs_what_it_hits_and_says_so(home: Home, way: str) -> None:
     report = recovery.recover_if_needed(home, check=True)
     assert report is not None
     whole = AGENTS * (CHUNKS + 4 + 10)
-    assert 0.3 * whole < report.records <= whole and report.lost
+    assert 0.2 * whole < report.records <= whole
+    assert report.lost or report.records < whole
     with Log(home) as log:
         marks = log.read(types=[RECORD_LOST, OUTPUT_LOST], limit=1 << 20)
         assert len(marks) == report.lost
