@@ -8,52 +8,25 @@ from __future__ import annotations
 
 import os
 
-from swarm_store import events, lifecycle, registry
-from swarm_store.errors import NotPossible
+from swarm_store import lifecycle, registry
 
-from .process import myself
 from .run import Run, read_record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
-
-    from swarm_store.events import Event
     from swarm_store.fold import Agent
     from swarm_store.home import Home
     from swarm_store.log import Log
 
-BEHIND = "the log was replaced by one that knew nothing of its next run"
-
 
 def register_again(log: Log, run: Run) -> bool:
-    """Bring what the log knows of the agent up to `run`; whether there was anything to do."""
-    who = read_record(run.who)
-    spec = read_record(run.spec_path)
+    """Tell the log of a run that it does not know, as far as the run's files say it; whether they say enough."""
+    who, spec = read_record(run.who), read_record(run.spec_path)
     if who is None or spec is None or "agent" not in spec:
         return False
-    missing = _missing(registry.get(log, run.agent_id), run, spec["agent"], who)
-    try:
-        registry.publish(log, *missing)
-    except NotPossible:
-        return False  # somebody else has done it at the same moment
-    return bool(missing)
-
-
-def _missing(agent: Agent | None, run: Run, spawned: dict[str, Any], who: dict[str, Any]) -> list[Event]:
-    """The events that bring `agent`, as the log knows it, to where the run is. Pure."""
-    known = {key: who[key] for key in ("daemon", "keeper", "child")}
-    starting = events.agent_starting(run.agent_id, run.number, **known)
-    started = events.agent_started(run.agent_id, run.number, monotonic=who["monotonic"])
-    if agent is None:
-        return [events.agent_spawned(run.agent_id, **{**spawned, "run": run.number}), starting, started]
-    if agent["run"] < run.number:
-        lost = [events.agent_lost(run.agent_id, agent["run"], reason=BEHIND)]
-        again = events.agent_restarted(run.agent_id, run=run.number, reason="recovered", restarts=0, spawner=myself())
-        return [*(lost if agent["state"] in lifecycle.LIVE else []), again, starting, started]
-    if agent["run"] > run.number or agent["state"] not in (lifecycle.SPAWNED, lifecycle.STARTING):
-        return []
-    return [starting, started] if agent["state"] == lifecycle.SPAWNED else [started]
+    lived = {"id": run.agent_id, "state": lifecycle.RUNNING, "epoch": 0, "restarts": 0}
+    registry.introduce(log, {**lived, **spec["agent"], **who, "run": run.number})
+    return True
 
 
 def unknown_runs(home: Home, agents: dict[str, Agent]) -> list[Run]:

@@ -49,12 +49,13 @@ _ESCAPES = (("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\"))
 class Home:
     """The paths under one state directory. Nothing is touched until `prepare` or `check`."""
 
-    __slots__ = ("agents", "bells", "database", "lock", "path")
+    __slots__ = ("agents", "bells", "database", "lock", "path", "suspect")
 
     def __init__(self, path: str) -> None:
         self.path = "/" + os.path.abspath(path).lstrip("/")  # SQLite takes what follows `//` for a host
         self.database = os.path.join(self.path, "swarm.db")
         self.lock = os.path.join(self.path, "swarm.db.lock")
+        self.suspect = self.database + ".suspect"  # a writer has met damage, and nobody has looked yet
         self.bells = os.path.join(self.path, "bells")
         self.agents = os.path.join(self.path, "agents")
 

@@ -64,11 +64,17 @@ def recover_if_needed(home: Home, *, check: bool = False) -> Report | None:
         return None
     home.prepare()
     with locked(home), InWords(home):
-        if os.path.exists(home.database + ".recovering"):
-            return _recover(home)
-        if not os.path.exists(home.database):
-            return _restore(home) or (_make_new(home) if has_runs(home) else None)
-        return _recover(home) if is_damaged(home, thoroughly=check) else None
+        report = _recover_if_needed(home, check=check or os.path.exists(home.suspect))
+        salvage.discard(home.suspect)
+        return report
+
+
+def _recover_if_needed(home: Home, *, check: bool) -> Report | None:
+    if os.path.exists(home.database + ".recovering"):
+        return _recover(home)
+    if not os.path.exists(home.database):
+        return _restore(home) or (_make_new(home) if has_runs(home) else None)
+    return _recover(home) if is_damaged(home, thoroughly=check) else None
 
 
 def set_aside_and_recover(home: Home) -> Report:

@@ -58,7 +58,7 @@ def unknown(known: Agent | None, agent: Agent) -> list[Event]:
         return []
     said: list[Event] = []
     if known is not None and known["run"] < agent["run"]:
-        said, known = _new_runs(known, agent)
+        said, known = _new_run(known, agent)
     state = known["state"] if known else None
     if state not in (LIVE | {None}) or (known is not None and known["run"] != agent["run"]):
         return []
@@ -76,18 +76,13 @@ def unknown(known: Agent | None, agent: Agent) -> list[Event]:
     return said
 
 
-def _new_runs(known: Agent, agent: Agent) -> tuple[list[Event], Agent]:
-    """The events that bring a log's `known` agent from an earlier run to the run that lives, and what it is then."""
-    said: list[Event] = []
-    if known["state"] in LIVE:
-        said.append(events.agent_lost(agent["id"], known["run"], reason="its end was in a log that is gone"))
-    for run in range(known["run"] + 1, agent["run"] + 1):
-        if run > known["run"] + 1:
-            said.append(events.agent_lost(agent["id"], run - 1, reason="its end was in a log that is gone"))
-        restarts, spawner = agent.get("restarts", 0), agent.get("spawner")
-        said.append(
-            events.agent_restarted(agent["id"], run=run, reason="request", restarts=restarts, spawner=spawner or {})
-        )
+def _new_run(known: Agent, agent: Agent) -> tuple[list[Event], Agent]:
+    """The events that bring a log's `known` agent from an earlier run to the one that lives, and what it is then."""
+    lost = events.agent_lost(agent["id"], known["run"], reason="its end was in a log that is gone")
+    again = events.agent_restarted(
+        agent["id"], run=agent["run"], reason="recovered", restarts=agent["restarts"], spawner=agent["spawner"]
+    )
+    said = [lost, again] if known["state"] in LIVE else [again]
     return said, {**known, "run": agent["run"], "state": SPAWNED, "epoch": 0}
 
 

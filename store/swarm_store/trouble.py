@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 
+from .bells import ring
 from .driver import sqlite3
 from .errors import LogBusy, LogDamaged, LogUnusable
+from .events import REGISTRY
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,7 +27,19 @@ class InWords:
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if isinstance(error, sqlite3.Error):
-            raise _in_words(self._home, error) from error
+            said = _in_words(self._home, error)
+            if isinstance(said, LogDamaged):
+                _leave_word(self._home)
+            raise said from error
+
+
+def _leave_word(home: Home) -> None:
+    """The file is damaged: say so to whoever can bring it back, and wake the supervisor."""
+    try:
+        os.close(os.open(home.suspect, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    except OSError:
+        return  # no room: the next one that meets it tries again
+    ring(home, [REGISTRY])
 
 
 def _in_words(home: Home, error: sqlite3.Error) -> LogUnusable:

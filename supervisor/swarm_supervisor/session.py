@@ -15,7 +15,7 @@ from swarm_daemon.register import register_again, unknown_runs
 from swarm_store import events, registry
 from swarm_store.bells import Bell
 from swarm_store.clock import now
-from swarm_store.errors import SwarmError
+from swarm_store.errors import LogDamaged, SwarmError
 from swarm_store.log import Log
 
 from .act import Act
@@ -110,6 +110,8 @@ class Session:
     def _rung(self) -> None:
         """Something is new in the registry."""
         self._bell.clear()
+        if os.path.exists(self._home.suspect):
+            raise LogDamaged("the event log has been found damaged", "it is looked at, and recovered if that is so")
         self._read_news()
 
     def _read_news(self) -> None:

@@ -11,8 +11,9 @@ import resource
 import time
 
 from swarm_daemon import launch
-from swarm_store.errors import LogUnusable
+from swarm_store.errors import LogDamaged, LogGone, LogUnusable
 
+from .mend import mend
 from .notify import Notify
 from .session import Session
 from .singleton import Singleton
@@ -45,21 +46,23 @@ class Supervisor:
                 reason = Session(self._home, self._singleton.who, self._version, self._notify).run(once=once)
                 break
             except LogUnusable as error:
-                self._say(error)
-                if once:
+                self._say(f"{error.message}; {error.hint}")
+                if isinstance(error, (LogGone, LogDamaged)):
+                    self._say(mend(self._home))
+                elif once:
                     raise
                 time.sleep(RETRY_SECONDS)
         self._singleton.release()
         return STOPPED_ON_REQUEST if reason == "asked to" and "NOTIFY_SOCKET" in os.environ else 0
 
-    def _say(self, error: LogUnusable) -> None:
-        """The log cannot be used: say so once, and to systemd that this is not our end."""
+    def _say(self, trouble: str) -> None:
+        """What is the matter with the log: say so once, and to systemd that this is not our end."""
         launch.reap()
-        self._notify.ready(error.message)
+        self._notify.ready(trouble)
         self._notify.watchdog()
-        if error.message != self._trouble:
-            self._trouble = error.message
-            os.write(2, f"swarmctl supervisor: {error.message}; {error.hint}\n".encode())
+        if trouble and trouble != self._trouble:
+            self._trouble = trouble
+            os.write(2, f"swarmctl supervisor: {trouble}\n".encode())
 
 
 def _raise_open_files() -> None:

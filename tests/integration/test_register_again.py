@@ -1,0 +1,85 @@
+"""A run that the log does not know: what its files say of it, and what the log is told."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+
+from support import agents
+from support.agents import sh
+from support.facts import happened
+from swarm_daemon.register import register_again, unknown_runs
+from swarm_daemon.run import Run
+from swarm_store import events, registry
+from swarm_store.fold import Agent
+from swarm_store.home import Home
+from swarm_store.log import Log
+
+KNOWN = {
+    "nothing": [],
+    "spawned": ["agent:spawned"],
+    "starting": ["agent:spawned", "agent:starting"],
+    "running": ["agent:spawned", "agent:starting", "agent:started"],
+    "lost": ["agent:spawned", "agent:lost"],
+}
+
+
+@pytest.fixture
+def agent(log: Log) -> Agent:
+    return sh(log, "sleep 1000", name="n", labels={"a": "b"})
+
+
+def another_log(tmp_path_factory: pytest.TempPathFactory) -> Log:
+    return Log(Home(str(tmp_path_factory.mktemp("another", numbered=True) / "home")))
+
+
+def test_a_log_that_knows_nothing_is_told_all(log: Log, agent: Agent, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """From a run's files another log learns the agent as the first one had it, but for what only time has told."""
+    run = Run(log.home, agent["id"], 1)
+    with another_log(tmp_path_factory) as other:
+        assert register_again(other, run)
+        told = agents.get(other, agent["id"])
+    differing = {key for key in told if told[key] != agent[key]}
+    assert differing <= {"created_at", "started_at", "monotonic"}
+
+
+@pytest.mark.parametrize("known", KNOWN.values(), ids=KNOWN)
+def test_a_log_that_is_behind_is_brought_up_to_the_run(
+    log: Log, agent: Agent, known: list[str], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Whatever little a log knows of earlier runs, afterwards the agent is running in this one."""
+    run = Run(log.home, agent["id"], 1)
+    later = Run(log.home, agent["id"], 3)
+    later.make()
+    shutil.copy(run.who, later.who)
+    with another_log(tmp_path_factory) as other:
+        registry.publish(other, *(happened(agent["id"], type) for type in known))
+        assert register_again(other, later)
+        told = agents.get(other, agent["id"])
+    assert (told["state"], told["run"], told["child"]) == ("running", 3, agent["child"])
+
+
+def test_what_the_log_has_ended_stays_ended(log: Log, agent: Agent, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """A log that has this very run as ended is told nothing."""
+    with another_log(tmp_path_factory) as other:
+        registry.publish(other, happened(agent["id"], "agent:spawned"), happened(agent["id"], "agent:lost"))
+        register_again(other, Run(log.home, agent["id"], 1))
+        assert agents.get(other, agent["id"])["state"] == "lost"
+
+
+def test_runs_are_found_by_their_files(log: Log, agent: Agent) -> None:
+    """A run is unknown where the log lacks its agent or is at an earlier run; without processes it is none."""
+    run = Run(log.home, agent["id"], 1)
+    Run(log.home, "strange2", 1).make()
+    assert [(one.agent_id, one.number) for one in unknown_runs(log.home, {})] == [(run.agent_id, 1)]
+    assert unknown_runs(log.home, {agent["id"]: agent}) == []
+    assert len(unknown_runs(log.home, {agent["id"]: {**agent, "run": 0}})) == 1
+
+
+def test_a_name_that_is_taken_is_left_out(log: Log, agent: Agent, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Where another living agent has the name by now, the run is registered without it: no agent goes unknown."""
+    with another_log(tmp_path_factory) as other:
+        registry.publish(other, happened("b", events.AGENT_SPAWNED, name="n"))
+        assert register_again(other, Run(log.home, agent["id"], 1))
+        assert agents.get(other, agent["id"])["name"] is None
