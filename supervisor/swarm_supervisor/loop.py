@@ -52,9 +52,10 @@ class Loop:
     def turn(self) -> None:
         """Sleep until something is due, and do all that is."""
         seconds = max(0.0, self._timers[0][0] - time.monotonic()) if self._timers else None
-        for file, _ in self._epoll.poll(seconds):
-            if file in self._files:  # an earlier call of this turn may have forgotten it
-                self._files[file]()
+        ready = [(file, self._files[file]) for file, _ in self._epoll.poll(seconds)]
+        for file, call in ready:
+            if self._files.get(file) is call:  # an earlier call may have forgotten it, and used its number again
+                call()
         moment = time.monotonic()
         while self._timers and self._timers[0][0] <= moment:
             heapq.heappop(self._timers)[2]()
