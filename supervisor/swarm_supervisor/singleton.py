@@ -36,8 +36,11 @@ class Singleton:
             who = f"process {known['pid']} on {known['host']}, since {known['since']}" if known else "another process"
             raise AlreadyRunning(f"{home.path} has a supervisor: {who}", "swarmctl supervisor stop ends it") from None
         self.who = {**myself(), "host": os.uname().nodename, "since": rfc3339(now()), "unit": _unit()}
-        os.ftruncate(self._file, 0)
-        os.pwrite(self._file, encode(self.who).encode("ascii"), 0)
+        try:
+            os.ftruncate(self._file, 0)
+            os.pwrite(self._file, encode(self.who).encode("ascii"), 0)
+        except OSError:
+            pass  # a full disk: the lock is held all the same, only nobody can tell by whom
 
     def is_ours(self, home: Home) -> bool:
         """Whether the lock is still what others meet: the state directory may have been removed."""
