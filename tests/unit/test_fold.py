@@ -11,11 +11,19 @@ from swarm_store.errors import IllegalTransition
 from swarm_store.events import (
     Event,
     agent_adopted,
+    agent_crash_looped,
     agent_exited,
+    agent_fell_silent,
     agent_lost,
+    agent_restart_withdrawn,
+    agent_restarted,
+    agent_signalled,
     agent_spawned,
+    agent_spoke,
+    agent_start_failed,
     agent_started,
     agent_starting,
+    agent_swept,
 )
 from swarm_store.fold import Agent, apply, fold
 from swarm_store.registry import unknown
@@ -94,6 +102,80 @@ def test_a_lost_agent_has_no_exit_status() -> None:
     agent = folded(*life("a")[:3], agent_lost("a", 1, reason="the machine was restarted"))
     expected = ("lost", None, "the machine was restarted", "1970-01-01T00:00:03.000000Z")
     assert (agent["state"], agent["exit_code"], agent["reason"], agent["ended_at"]) == expected
+
+
+ENDED = [*life("a", outcome="failed")]
+
+
+def test_a_restart_is_a_new_run_of_the_same_agent() -> None:
+    """What was known of the last run is null again; what it was spawned with, and when, stays."""
+    spec = {"name": "n", "labels": {"k": "v"}, "command": ["x"], "cwd": "/", "restart": "always", "silence": 5.0}
+    first = [agent_spawned("a", **spec), *ENDED[1:]]
+    before = folded(*first)
+    spawner = {"pid": 7, "start": 8, "boot": "b"}
+    after = folded(*first, agent_restarted("a", run=2, reason="policy", restarts=3, spawner=spawner))
+    new = {"state": "spawned", "run": 2, "restarts": 3, "spawner": spawner, "epoch": 0}
+    assert {key: after[key] for key in new} == new
+    unknown = "exit_code signal reason started_at ended_at seconds daemon keeper child monotonic output resources left"
+    assert [after[key] for key in unknown.split()] == [None] * 13
+    kept = after.keys() - new.keys() - set(unknown.split())
+    assert {key: after[key] for key in kept} == {key: before[key] for key in kept}
+    assert after.keys() == before.keys()
+
+
+def test_a_restart_forgets_that_restarts_were_called_off() -> None:
+    """Who restarts an agent wants its policy kept again."""
+    looped = folded(*ENDED, agent_crash_looped("a", 1, restarts=10))
+    withdrawn = folded(*ENDED, agent_restart_withdrawn("a", 1))
+    assert (looped["no_more_restarts"], withdrawn["no_more_restarts"]) == ("crash loop", "withdrawn")
+    for end in (agent_crash_looped("a", 1, restarts=10), agent_restart_withdrawn("a", 1)):
+        assert folded(*ENDED, end, happened("a", "agent:restarted"))["no_more_restarts"] is None
+        assert folded(*ENDED, end)["state"] == "failed"
+
+
+def test_a_silence_lasts_until_it_is_broken() -> None:
+    """It is known since when; output, or the end of the run, ends it."""
+    running = life("a")[:3]
+    silent = folded(*running, agent_fell_silent("a", 1, seconds=5.0))
+    assert (silent["state"], silent["silent_since"]) == ("running", "1970-01-01T00:00:03.000000Z")
+    for end in (agent_spoke("a", 1), happened("a", "agent:exited", "failed"), agent_lost("a", 1, reason="r")):
+        assert folded(*running, agent_fell_silent("a", 1, seconds=5.0), end)["silent_since"] is None
+
+
+def test_what_was_swept_is_not_left() -> None:
+    """After a sweep nothing is left, and how the run ended stays as it was."""
+    exited = agent_exited("a", 1, outcome="failed", exit_code=3, left=2)
+    before, after = folded(*ENDED[:3], exited), folded(*ENDED[:3], exited, agent_swept("a", 1, processes=2))
+    assert after == before | {"left": 0}
+
+
+OF_RUN_1 = [
+    agent_starting("a", 1, daemon=IDENTITY, keeper=IDENTITY, child=IDENTITY),
+    agent_started("a", 1, monotonic=1.0),
+    agent_adopted("a", 1, daemon=IDENTITY, epoch=1),
+    agent_signalled("a", 1, signal="SIGTERM", reason="cancel"),
+    agent_fell_silent("a", 1, seconds=1.0),
+    agent_spoke("a", 1),
+    agent_start_failed("a", 1, outcome="failed", exit_code=None, reason="r"),
+    agent_exited("a", 1, outcome="completed", exit_code=0),
+    agent_lost("a", 1, reason="r"),
+    agent_swept("a", 1, processes=1),
+    agent_crash_looped("a", 1, restarts=1),
+    agent_restart_withdrawn("a", 1),
+    agent_restarted("a", run=2, reason="request", restarts=0, spawner=IDENTITY),
+]
+
+
+@pytest.mark.parametrize("event", OF_RUN_1, ids=lambda event: str(event.type))
+@pytest.mark.parametrize("state", ["spawned", "starting", "running", "failed"])
+def test_what_is_said_of_an_earlier_run_moves_no_later_one(event: Event, state: str) -> None:
+    """A daemon that wakes up long after its run, or a second restart of it, is refused in every state of the next."""
+    second = [happened("a", type, "failed") for type in ("agent:starting", "agent:started", "agent:exited")]
+    steps = ["spawned", "starting", "running", "failed"].index(state)
+    agent = folded(*ENDED, happened("a", "agent:restarted"), *second[:steps])
+    assert (agent["run"], agent["state"]) == (2, state)
+    with pytest.raises(IllegalTransition, match="agent a"):
+        apply(agent, recorded(event))
 
 
 def test_a_removed_agent_is_gone_and_may_come_again() -> None:

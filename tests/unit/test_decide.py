@@ -1,0 +1,133 @@
+"""The table of what is done about an agent: every row, and that the first that holds is the one."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import pytest
+
+from support.ended import END, agent
+from support.facts import LIVE, TERMINAL
+from swarm_store.clock import SECOND
+from swarm_supervisor import decide as deciding
+from swarm_supervisor.decide import (
+    ADOPT,
+    FAIL,
+    FINISH,
+    GIVE_UP,
+    LOSE,
+    NEVER_STARTED,
+    NO_FILES,
+    RESTART,
+    START,
+    SWEEP,
+    Action,
+    Seen,
+    decide,
+)
+
+STARTED = LIVE[1:]
+NOTHING = Seen(
+    is_ours=True, has_daemon=False, spawner_lives=False, child_lives=False, has_spec=True, has_run=False, left=0
+)
+ALL_SEEN = [Seen._make((*flags, left)) for *flags, left in product(*[(False, True)] * 6, (0, 2))]
+BEGUN = END - 60 * SECOND
+
+
+def done(state: str, seen: Seen, **given: object) -> str | None:
+    """The kind of what is decided for an agent of that state; None for nothing."""
+    action = decide(agent(state, **given), seen, END, BEGUN)
+    return action.kind if action else None
+
+
+@pytest.mark.parametrize("state", [*LIVE, *TERMINAL])
+def test_a_living_daemon_is_left_to_itself(state: str) -> None:
+    """Whatever else is seen, nothing is done about a run that has its daemon, not even its restart."""
+    seen = [one for one in ALL_SEEN if one.has_daemon]
+    assert {done(state, one, restart="always") for one in seen} == {None}
+
+
+@pytest.mark.parametrize("state", [*LIVE, *TERMINAL])
+def test_another_hosts_run_is_not_touched(state: str) -> None:
+    """What cannot be looked at from here is left alone, ended or not, whatever its policy."""
+    seen = [one for one in ALL_SEEN if not one.is_ours]
+    assert {done(state, one, restart="always") for one in seen} == {None}
+
+
+@pytest.mark.parametrize("seen", [one for one in ALL_SEEN if one.is_ours and not one.has_daemon])
+def test_what_was_registered_and_never_launched(seen: Seen) -> None:
+    """It is its living spawner's; else it is started, and where its spec is gone it has failed, for good."""
+    expected = None if seen.spawner_lives else START if seen.has_spec else FAIL
+    assert done("spawned", seen) == expected
+
+
+@pytest.mark.parametrize("state", STARTED)
+@pytest.mark.parametrize("seen", [one for one in ALL_SEEN if one.is_ours and not one.has_daemon])
+def test_a_run_whose_daemon_is_dead(state: str, seen: Seen) -> None:
+    """A living child is adopted, a dead one finished; without files a living one is left and a dead one lost."""
+    expected = (ADOPT if seen.child_lives else FINISH) if seen.has_run else None if seen.child_lives else LOSE
+    assert done(state, seen) == expected
+
+
+@pytest.mark.parametrize("state", TERMINAL)
+@pytest.mark.parametrize("seen", [one for one in ALL_SEEN if one.is_ours and not one.has_daemon])
+def test_what_an_ended_run_has_left(state: str, seen: Seen) -> None:
+    """First its files are cleared up, then its processes ended, and only then its policy is asked."""
+    expected = FINISH if seen.has_run else SWEEP if seen.left else None
+    assert done(state, seen) == expected
+    asked = RESTART if state != "cancelled" else None
+    assert done(state, seen, restart="always") == (expected or asked)
+
+
+@pytest.mark.parametrize("state", LIVE)
+def test_a_living_run_is_never_restarted_or_swept(state: str) -> None:
+    """Sweeps and restarts are for what has ended: no sight of a living run leads to one."""
+    kinds = {done(state, one, restart="always", left=3) for one in ALL_SEEN}
+    assert kinds <= {None, START, FAIL, ADOPT, FINISH, LOSE}
+
+
+@pytest.mark.parametrize("state", STARTED)
+def test_a_reused_pid_is_no_living_child(state: str) -> None:
+    """A process that only has the child's PID is not seen as the child: the run is finished, never adopted by it."""
+    assert done(state, NOTHING._replace(has_run=True, child_lives=False)) == FINISH
+
+
+def test_another_boots_run_of_this_host_is_lost_or_finished() -> None:
+    """After a reboot no identity is alive: with its files the run is finished from them, without it is lost."""
+    assert done("running", NOTHING._replace(has_run=True)) == FINISH
+    assert done("running", NOTHING) == LOSE
+
+
+def test_too_many_restarts_are_given_up() -> None:
+    """A crash loop is named instead of restarted, and with no restart allowed at the first end."""
+    assert done("failed", NOTHING, restart="always", restarts=2, max_restarts=2) == GIVE_UP
+    assert done("failed", NOTHING, restart="always", max_restarts=0) == GIVE_UP
+    assert done("failed", NOTHING, restart="always", restarts=2, max_restarts=2, no_more_restarts="crash loop") is None
+
+
+def test_a_shutdown_waits_for_the_next_supervisor() -> None:
+    """The supervisor that began before the end does nothing; one that begins later restarts."""
+    ended = agent("cancelled", restart="always", reason="shutdown")
+    assert decide(ended, NOTHING, END + SECOND, END - SECOND) is None
+    later = decide(ended, NOTHING, END + SECOND, END + SECOND)
+    assert later is not None and later.kind == RESTART
+
+
+def test_an_action_says_whom_when_and_why() -> None:
+    """It names agent and run, in how many seconds, and the reason that becomes the event's."""
+    ended = agent("lost", restart="on-failure", run=4)
+    restart = decide(ended, NOTHING, END, BEGUN)
+    assert restart is not None
+    assert restart[:3] == (RESTART, "agentid1", 4) and 1.0 <= restart.wait <= 1.25 and "on-failure" in restart.why
+    assert decide(agent("running"), NOTHING, END, BEGUN) == Action(LOSE, "agentid1", 1, 0.0, NO_FILES)
+    never = decide(agent("spawned"), NOTHING._replace(has_spec=False), END, BEGUN)
+    assert never == Action(FAIL, "agentid1", 1, 0.0, NEVER_STARTED)
+
+
+def test_the_table_answers_for_every_state() -> None:
+    """A living agent always meets a row, whatever is seen; an ended one without work falls through to its policy."""
+    for state in LIVE:
+        for seen in ALL_SEEN:
+            assert any(state in states and holds(seen) for states, holds, *_ in deciding.TABLE)
+    for state in TERMINAL:
+        assert not any(state in states and holds(NOTHING) for states, holds, *_ in deciding.TABLE)
