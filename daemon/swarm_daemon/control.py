@@ -11,8 +11,10 @@ import shutil
 from threading import Thread
 
 from swarm_store import events, lifecycle, registry
-from swarm_store.errors import NotPossible
+from swarm_store.clock import now
+from swarm_store.errors import NoSuchAgent, NotPossible
 from swarm_store.log import Log
+from swarm_store.retention import expired
 
 from .process import boot_id, from_data, is_alive, send_group
 from .run import Run
@@ -20,8 +22,11 @@ from .signals import name_of, number_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from swarm_store.fold import Agent
     from swarm_store.home import Home
+    from swarm_store.retention import Policy
 
 
 def ask_cancel(log: Log, agent: Agent, *, signal: str = "TERM", grace: float | None = None) -> None:
@@ -134,3 +139,32 @@ def forget(log: Log, agent: Agent) -> None:
     """Delete an ended agent: its streams, and its files. Raises NotPossible where it lives."""
     registry.remove(log, agent)
     shutil.rmtree(log.home.agent(agent["id"]), ignore_errors=True)
+
+
+def prune(log: Log, policy: Policy, *, chosen: Callable[[Agent], bool] | None = None) -> Iterator[Agent]:
+    """Forget what `policy` says, an agent a step, and each as it is done; whoever asks for no more stops it.
+
+    `chosen` narrows the choice. What an earlier removal that was killed has left is deleted first. The log's free pages
+    stay in its file until Log.give_back.
+    """
+    finish_removals(log)
+    agents = registry.agents(log, ended=True)
+    for agent in expired(filter(chosen, agents), now(), policy, used=log.used_bytes()):
+        try:
+            forget(log, agent)
+        except (NotPossible, NoSuchAgent):
+            continue  # restarted, or removed by somebody else, in between
+        yield agent
+
+
+def finish_removals(log: Log) -> list[str]:
+    """Delete what agents that were forgotten have left, because whoever did that was killed; their ids."""
+    try:
+        there = os.listdir(log.home.agents)
+    except OSError:
+        there = []
+    left = {*registry.half_removed(log), *(one for one in there if registry.was_removed(log, one))}
+    for agent_id in sorted(left):
+        registry.delete_streams(log, agent_id)
+        shutil.rmtree(log.home.agent(agent_id), ignore_errors=True)
+    return sorted(left)

@@ -5,6 +5,8 @@ Readers read pages and end their transaction with each, so that they never hold 
 
 from __future__ import annotations
 
+import time
+
 from . import statements as sql
 from .clock import now
 from .codec import decode
@@ -27,7 +29,8 @@ if TYPE_CHECKING:
 
 FOREVER = 1 << 62
 LOCK_TIMEOUT = 10.0
-VACUUM_PAGES = 1000
+VACUUM_PAGES = 250
+PAUSE = 0.002
 
 
 class Log:
@@ -267,11 +270,18 @@ class Log:
                     raise
                 self.when_gone(error)
 
+    def used_bytes(self) -> int:
+        """Bytes of the database file that hold something; what is free in it, give_back returns."""
+        pages: int = self.query("PRAGMA page_count")[0][0]
+        size: int = self.query("PRAGMA page_size")[0][0]
+        return (pages - self._free_pages()) * size
+
     def give_back(self) -> None:
         """Give free pages back to the file system, in steps that hold the write lock for milliseconds."""
         assert self.lock is not None
         free, before = self._free_pages(), -1
         while free and free != before:  # a copy that was made without auto_vacuum keeps its free pages
+            time.sleep(PAUSE)  # whoever takes the lock again at once leaves nobody else a chance
             with self.lock, InWords(self.home):
                 self.check_current()
                 # executescript, because execute() frees one page only.

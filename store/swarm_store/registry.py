@@ -5,6 +5,8 @@ Lookups read the projection; the past is folded from the nearest snapshot before
 
 from __future__ import annotations
 
+import time
+
 from . import events
 from . import statements as sql
 from .codec import decode
@@ -26,7 +28,8 @@ SPAWNED_WITH = (
     *("name", "labels", "command", "cwd", "run", "parent", "depth", "spawner", "host"),
     *("restart", "max_restarts", "timeout", "grace", "silence", "on_silence"),
 )
-STEP = 200  # records deleted in one transaction: a few milliseconds under the write lock
+STEP, MOST_STEP = 16, 512  # records deleted in one transaction: fewer where it takes longer than
+STEP_SECONDS = 0.003  # under the write lock
 
 
 def publish(log: Log, *happened: Event) -> None:
@@ -172,13 +175,34 @@ def _registry_until(log: Log, offset: int, position: int) -> Iterator[Record]:
 def remove(log: Log, agent: Agent) -> None:
     """Forget an ended agent and delete its output, in steps that each hold the write lock for milliseconds.
 
-    The registry's own events stay: they are history. Raises NotPossible where the agent lives.
+    It is forgotten first: whoever is killed in between leaves bytes that nobody lists, see `half_removed`. The
+    registry's own events stay: they are history. Raises NotPossible where the agent lives.
     """
     if agent["state"] in LIVE:
         raise NotPossible(f"agent {agent['id']} is {agent['state']}", f"end it first: swarmctl cancel {agent['id']}")
-    for stream in (events.agent_stream(agent["id"]), events.inbox_stream(agent["id"])):
+    publish(log, events.agent_removed(agent["id"]))
+    delete_streams(log, agent["id"])
+
+
+def delete_streams(log: Log, agent_id: str) -> None:
+    """Delete what a forgotten agent has said, and was told."""
+    step = STEP
+    for stream in (events.agent_stream(agent_id), events.inbox_stream(agent_id)):
         gone = False
         while not gone:
             with log.transaction() as transaction:
-                gone = transaction.delete(stream, STEP)
-    publish(log, events.agent_removed(agent["id"]))
+                before = time.monotonic()
+                gone = transaction.delete(stream, step)
+                took = time.monotonic() - before
+            step = max(1, step // 2) if took > STEP_SECONDS else min(step * 2, MOST_STEP)
+            time.sleep(took)  # whoever lets go of the lock and takes it again at once leaves nobody else a chance
+
+
+def half_removed(log: Log) -> list[str]:
+    """Agents that were forgotten, but whose output is not deleted whole: whoever did it was killed."""
+    return [row[0] for row in log.query(sql.HALF_REMOVED)]
+
+
+def was_removed(log: Log, agent_id: str) -> bool:
+    """Whether the agent was here and has been forgotten."""
+    return get(log, agent_id) is None and bool(log.query(sql.REMOVED, {"id": agent_id}))

@@ -62,6 +62,15 @@ TAKE_SNAPSHOT = (
 )
 SNAPSHOT_BEFORE = "SELECT offset, agents FROM snapshots WHERE position <= :position ORDER BY position DESC LIMIT 1"
 
+REMOVED = "SELECT 1 FROM records WHERE key = :id AND type = 'agent:removed' LIMIT 1"
+# Streams agents/<id> and inbox/<id> of agents that are not there any more, because they were removed.
+HALF_REMOVED = (
+    "SELECT DISTINCT id FROM (SELECT substr(name, instr(name, '/') + 1) AS id FROM streams"
+    " WHERE name LIKE 'agents/%' OR name LIKE 'inbox/%')"
+    " WHERE id NOT IN (SELECT id FROM agents)"
+    " AND EXISTS (SELECT 1 FROM records WHERE key = id AND type = 'agent:removed')"
+)
+
 # Deleting an agent's streams, a step at a time.
 SOME_POSITIONS = "SELECT position FROM records WHERE stream_id = :stream_id ORDER BY offset LIMIT :limit"
 DELETE_PAYLOADS = "DELETE FROM payloads WHERE position IN (" + SOME_POSITIONS + ")"

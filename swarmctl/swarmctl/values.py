@@ -10,6 +10,7 @@ from swarm_store.errors import WrongUsage
 
 _UNITS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
 _DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s)?")
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)([KMGT])?i?B?")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,62}")
 LONGEST = 100 * 365 * 86400.0  # seconds; what is longer is a mistake
@@ -27,6 +28,14 @@ def duration(text: str) -> float:
     if not 0 <= seconds <= LONGEST:
         raise WrongUsage(f"not a duration: {text!r}", "write 90, 90s, 5m, 1h30m or 2d")
     return seconds
+
+
+def size(text: str) -> int:
+    """Bytes: `1000`, `500K`, `20M`, `2G`, by powers of 1024. Raises WrongUsage."""
+    match = _SIZE.fullmatch(text)
+    if not match:
+        raise WrongUsage(f"not a size: {text!r}", "write 500K, 20M or 2G")
+    return int(float(match.group(1)) * 1024 ** (" KMGT".index(match.group(2) or " ")))
 
 
 def moment(text: str) -> int:

@@ -58,9 +58,38 @@ def _size(swarm: Swarm) -> int:
     return sum(file.stat().st_size for file in swarm.home.glob("swarm.db*"))
 
 
-def test_prune_needs_an_age(swarm: Swarm) -> None:
-    """`prune` without an age is wrong usage: it never means everything by accident."""
+def test_prune_needs_a_limit(swarm: Swarm) -> None:
+    """`prune` without a limit is wrong usage: it never means everything by accident."""
     swarm.refused(2, "prune")
+    swarm.refused(2, "prune", "--label", "a=b")
+    swarm.refused(2, "prune", "--larger-than", "many")
+
+
+def test_prune_keeps_the_newest(swarm: Swarm) -> None:
+    """`--keep N` deletes all but the newest N; what a dry run says is what is deleted; labels narrow the choice."""
+    ended = [swarm.ended("echo x", "--label", f"n={n % 2}") for n in range(5)]
+    assert swarm.ok("prune", "--keep", "3", "--dry-run").split() == ended[:2]
+    assert swarm.ok("list", "--all", "-q").split() == ended
+    assert swarm.ok("prune", "--keep", "3", "--older-than", "1h") == ""
+    assert swarm.ok("prune", "--keep", "3").split() == ended[:2]
+    assert swarm.ok("prune", "--keep", "1", "--label", "n=0").split() == [ended[2]]
+    assert swarm.ok("list", "--all", "-q").split() == ended[3:]
+
+
+def test_prune_makes_the_log_small(swarm: Swarm) -> None:
+    """`--larger-than S` deletes the oldest until the log is no larger than that, and no more."""
+    ended = [swarm.ended("head -c 2000000 /dev/urandom") for _ in range(3)]
+    assert swarm.ok("prune", "--larger-than", "1G") == ""
+    assert swarm.ok("prune", "--larger-than", "5M").split() == ended[:1]
+    assert _size(swarm) < 5 << 20
+    assert swarm.ok("list", "--all", "-q").split() == ended[1:]
+
+
+def test_prune_leaves_what_may_be_restarted(swarm: Swarm) -> None:
+    """An ended agent that its restart policy may start again is not pruned; one that it will not, is."""
+    again, done = swarm.ended("exit 1", "--restart", "on-failure"), swarm.ended("true", "--restart", "on-failure")
+    assert swarm.ok("prune", "--keep", "0").split() == [done]
+    assert swarm.ok("list", "--all", "-q").split() == [again]
 
 
 def test_doctor_finds_a_sound_home(swarm: Swarm) -> None:

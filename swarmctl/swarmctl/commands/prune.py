@@ -1,4 +1,4 @@
-"""`swarmctl prune`: forget what ended long ago, and give its space back."""
+"""`swarmctl prune`: forget what has ended, by age, number or size, and give its space back."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ import typer
 
 from swarm_daemon import control
 from swarm_store import registry
-from swarm_store.clock import SECOND, now
-from swarm_store.lifecycle import TERMINAL
+from swarm_store.clock import now
+from swarm_store.errors import WrongUsage
+from swarm_store.fold import Agent
+from swarm_store.retention import Policy, expired
 
 from .. import home, values
 from ..progress import progress
@@ -20,25 +22,43 @@ verb = new_verb()
 
 @verb.command(context_settings=HELP)
 def prune(
-    older_than: Annotated[str, typer.Option(metavar="D", help="Ended longer ago than this.")],
+    older_than: Annotated[str | None, typer.Option(metavar="D", help="Those that ended longer ago than this.")] = None,
+    keep: Annotated[int | None, typer.Option(metavar="N", min=0, help="All but the newest N, which stay.")] = None,
+    larger_than: Annotated[
+        str | None, typer.Option(metavar="S", help="The oldest, until the log takes no more than this: 500M, 2G.")
+    ] = None,
+    label: Annotated[list[str] | None, typer.Option(metavar="K[=V]", help="Only those with this label.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print which it would be.")] = False,
 ) -> None:
-    """Delete agents that ended long ago, with their output; prints their ids.
+    """Delete ended agents with their output; prints their ids. What its policy may restart is not touched.
+
+    It works in small steps beside whatever runs; killed at any moment, it can be run again.
 
     \b
     Examples:
       swarmctl prune --older-than 7d
+      swarmctl prune --older-than 1d --keep 50
+      swarmctl prune --larger-than 2G --dry-run
     """
-    before = now() - int(values.duration(older_than) * SECOND)
-    with home.writing() as log:
-        old = [
-            agent
-            for agent in registry.agents(log, ended=True)
-            if agent["state"] in TERMINAL and values.moment(agent["ended_at"]) <= before
-        ]
-        with progress("pruning", len(old)) as advance:
-            for agent in old:
-                control.forget(log, agent)
+    if older_than is None and keep is None and larger_than is None:
+        raise WrongUsage("what to delete is not said", "give --older-than, --keep or --larger-than")
+    policy = Policy(
+        None if older_than is None else values.duration(older_than),
+        keep,
+        None if larger_than is None else values.size(larger_than),
+    )
+
+    def chosen(agent: Agent) -> bool:
+        return values.has_labels(agent["labels"], label or [])
+
+    with home.reading() if dry_run else home.writing() as log:
+        due = expired(filter(chosen, registry.agents(log, ended=True)), now(), policy, used=log.used_bytes())
+        if dry_run:
+            for agent in due:
                 print(agent["id"])
+            return
+        with progress("pruning", len(due)) as advance:
+            for agent in control.prune(log, policy, chosen=chosen):
+                print(agent["id"], flush=True)
                 advance()
-        if old:
-            log.give_back()
+        log.give_back()
