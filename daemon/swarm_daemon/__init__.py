@@ -11,6 +11,9 @@ watch     how the child ended, from whoever is left to tell
 agent     the daemon itself: one loop from the child's start to its end
 begin     start a run, or adopt one whose daemon died
 main      the daemon as a process: arguments, handshake, signals
+scope     a systemd scope for a run
+cgroup    cgroups as files: a run's own, what limits it, what was killed there
+confine   where a run is put, and what enforces its limits
 launch    how others start one: detach, shake hands
 spawn     how agents are spawned: checked, registered, launched
 control   what others ask of agents

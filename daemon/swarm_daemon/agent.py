@@ -16,10 +16,11 @@ from swarm_store.bells import Bell, ring
 from swarm_store.clock import now, rfc3339
 from swarm_store.errors import IllegalTransition, LogUnusable, SwarmError
 
-from . import keeper, tree
+from . import cgroup, keeper, tree
 from .ending import Ending
 from .output import RETRY_SECONDS, Pump
 from .process import Identity, boot_id, from_data, send_group, stat_fields
+from .run import CGROUP
 from .signals import name_of, number_of, signal
 from .silence import Silence
 from .watch import Watch
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 NET_SECONDS = 600.0  # look at the inbox this often even if no bell rang: a ring is lost only with its ringer
 GONE_SECONDS = 600.0  # how long the end of a run is kept for a log to come back when the whole directory was removed
 CURSOR = "daemon"
+KILLED = 137  # 128 + SIGKILL
 
 
 class Daemon:
@@ -267,7 +269,7 @@ class Daemon:
         if self.ending is None and end["exit_code"] is None and end["signal"] is None:
             lost = {"reason": end["reason"], "output": output, "left": left}
             return events.agent_lost(self.run.agent_id, self.run.number, **lost)
-        reason = self.ending.reason if self.ending else None
+        reason = self.ending.reason if self.ending else self._own_reason(end)
         return events.agent_exited(
             self.run.agent_id,
             self.run.number,
@@ -287,6 +289,14 @@ class Daemon:
         if started is None or self.child is None or self.child.boot != boot_id():
             return None
         return round(time.monotonic() - started, 3)
+
+    def _own_reason(self, end: dict[str, Any]) -> str | None:
+        """Why it has ended without the daemon's doing, where that is known. Of its killed child a shell says 137."""
+        if self.stop_signal is not None:  # a cgroup that is stopped: child and daemon were signalled in one breath
+            return "shutdown"
+        if end["signal"] == "SIGKILL" or end["exit_code"] == KILLED:
+            return "memory" if cgroup.has_killed_for_memory(self.run.confined()["cgroups"]) else None
+        return None
 
     def close(self) -> None:
         """Let go of everything but the run itself."""
@@ -325,5 +335,8 @@ def note(trouble: str) -> bool:
 def clear_up(run: Run, held_by: Identity | None) -> None:
     """Let the keeper go and delete the run's files: everything is in the log."""
     keeper.release(held_by)
+    confined = run.confined()
+    if confined["by"] == CGROUP:
+        cgroup.remove(confined["cgroups"])
     ring(run.home, [events.inbox_stream(run.agent_id)])  # sweeps the bells of daemons that were killed
     run.remove()

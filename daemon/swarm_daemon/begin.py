@@ -51,7 +51,8 @@ def start(home: Home, agent_id: str, number: int) -> Daemon:
     try:
         log = Log(home, create=False, lock_timeout=LOCK_TIMEOUT)
         who = {"daemon": myself(), "keeper": held_by.as_data(), "child": held.identity.as_data()}
-        registry.publish(log, events.agent_starting(agent_id, number, **who))
+        by = run.confined()["by"]
+        registry.publish(log, events.agent_starting(agent_id, number, **who, limited_by=by))
         write_aside(run.who, {**who, "monotonic": time.monotonic()})
     except BaseException:
         held.give_up()

@@ -9,7 +9,7 @@ import errno
 import os
 
 from .process import Identity, identify
-from .run import write_aside
+from .run import RLIMIT, write_aside
 from .signals import signal
 from .tree import MARK
 
@@ -94,6 +94,8 @@ def _set_up(run: Run, spec: Spec) -> None:
         signal.signal(signum, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
     _limit_open_files(spec["open_files"])
+    if run.confined()["by"] == RLIMIT:
+        _limit_memory(spec["limits"]["memory"])
 
 
 def _limit_open_files(wanted: int) -> None:
@@ -105,6 +107,13 @@ def _limit_open_files(wanted: int) -> None:
         infinite = resource.RLIM_INFINITY
         most = wanted if hard == infinite else hard if wanted == infinite else min(wanted, hard)
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+
+
+def _limit_memory(size: int) -> None:
+    """Each process of the run by itself: what it allocates, not what it maps of files."""
+    import resource
+
+    resource.setrlimit(resource.RLIMIT_DATA, (size, size))
 
 
 def _execute(command: list[str], env: dict[str, str]) -> None:

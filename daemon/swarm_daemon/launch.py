@@ -17,6 +17,7 @@ import swarm_store
 from swarm_store.codec import decode
 from swarm_store.errors import CannotStart, WrongUsage
 
+from . import confine
 from .child import NOT_EXECUTABLE, NOT_FOUND
 from .run import Run
 from .signals import signal
@@ -51,6 +52,7 @@ def make_spec(
     grace: float | None = None,
     silence: float | None = None,
     on_silence: str = "mark",
+    limits: dict[str, Any] | None = None,
 ) -> Spec:
     """What a run is started from; times in seconds. Raises CannotStart or WrongUsage for what cannot be started."""
     if not os.path.isdir(cwd):
@@ -68,6 +70,7 @@ def make_spec(
         "grace": DEFAULT_GRACE if grace is None else grace,
         "silence": silence,
         "on_silence": on_silence,
+        "limits": limits or None,
         "open_files": resource.getrlimit(resource.RLIMIT_NOFILE)[0],  # a supervisor that restarts it has more
     }
 
@@ -159,6 +162,11 @@ class Interpreter:
             pass  # it has died already: its silence will be noticed
         os.close(self._go)
 
+    def give_up(self) -> None:
+        """Let it end without having done anything."""
+        os.close(self._go)
+        os.close(self.told)
+
 
 def start_ahead(home: Home, agent_id: str) -> None:
     """Start the interpreter for an agent that is likely to be spawned, while this process still finds out.
@@ -185,10 +193,18 @@ class Launch:
             interpreter = _ahead.pop(agent_id, None) or Interpreter(home, agent_id, number)
         except OSError as error:
             raise CannotStart(f"cannot start a daemon: {error.strerror}", "look at disk space and limits") from error
+        self._confine(interpreter)
         interpreter.let_go()
         self.is_over = False  # whether the outcome has been waited for
         self.file = interpreter.told
         self._pid = interpreter.pid
+
+    def _confine(self, interpreter: Interpreter) -> None:
+        try:
+            confine.confine(self._run, interpreter.pid)
+        except BaseException:
+            interpreter.give_up()
+            raise
 
     def wait(self, timeout: float = HANDSHAKE_SECONDS) -> dict[str, Any]:
         """The identities of daemon and child, once the command is executed. CannotStart gives the reason if not."""

@@ -7,6 +7,7 @@ stdout.<byte>   journals: what has left the FIFOs and may not be in the log yet
 refused         why the child was not executed, written by itself
 who             the run's processes: what its agent can be registered from again if the log is gone
 exit            how the child ended, written by the first daemon that saw it
+limits          what enforces the run's limits, written by whoever launched it, if it has any
 daemon.log      what the daemon had to say
 """
 
@@ -28,13 +29,14 @@ if TYPE_CHECKING:
     # command, cwd, env, umask, stdin, timeout, grace, ...: see launch.make_spec
     Spec = dict[str, Any]
 
+SCOPE, CGROUP, RLIMIT = "scope", "cgroup", "rlimit"  # what can enforce a run's limits: see confine
 _FLOCK = struct.Struct("hhqqi4x")  # struct flock: type, whence, start, length, pid
 
 
 class Run:
     """One run's directory and paths."""
 
-    __slots__ = ("_lock", "agent_id", "exit", "home", "notes", "number", "path", "refused", "who")
+    __slots__ = ("_lock", "agent_id", "exit", "home", "limits", "notes", "number", "path", "refused", "who")
 
     def __init__(self, home: Home, agent_id: str, number: int) -> None:
         self.home = home
@@ -43,6 +45,7 @@ class Run:
         self.path = os.path.join(home.agent(agent_id), f"run-{number}")
         self.exit = os.path.join(self.path, "exit")
         self.refused = os.path.join(self.path, "refused")
+        self.limits = os.path.join(self.path, "limits")
         self.who = os.path.join(self.path, "who")
         self.notes = os.path.join(self.path, "daemon.log")
         self._lock = -1
@@ -70,6 +73,10 @@ class Run:
         if found is None:
             raise SwarmError(f"agent {self.agent_id} has no spec in {self.spec_path}", "spawn it anew")
         return found
+
+    def confined(self) -> dict[str, Any]:
+        """What enforces its limits (`by`: SCOPE, CGROUP, RLIMIT or None), and the cgroups that tell more of it."""
+        return read_record(self.limits) or {"by": None, "cgroups": []}
 
     def fifo(self, name: str) -> str:
         """The path of a FIFO: stdout, stderr or hold."""

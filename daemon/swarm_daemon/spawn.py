@@ -65,13 +65,15 @@ def request(
     grace: float | None = None,
     silence: float | None = None,
     on_silence: str = "mark",
+    limits: dict[str, Any] | None = None,
     agent_id: str | None = None,
 ) -> Request:
     """Check and complete a wish for an agent, as the calling process would start it; times in seconds.
 
-    `max_restarts`: by policy, without a healthy spell between (None: the policy's own). `agent_id` is a new one where
-    the caller has not chosen (see new_id). A `stdin` of "-" is what this process can read from its own, kept in a
-    file. Raises CannotStart (126, 127), WrongUsage, and SwarmError where agents spawn agents too deep.
+    `max_restarts`: by policy, without a healthy spell between (None: the policy's own). `limits`: memory in bytes, cpu
+    in CPUs, tasks, each if it is limited. `agent_id` is a new one where the caller has not chosen (see new_id). A
+    `stdin` of "-" is what this process can read from its own, kept in a file. Raises CannotStart (126, 127),
+    WrongUsage, and SwarmError where agents spawn agents too deep.
     """
     agent_id = agent_id or new_id()
     directory = _directory(cwd)
@@ -88,12 +90,13 @@ def request(
         grace=grace,
         silence=silence,
         on_silence=on_silence,
+        limits=limits,
     )
     if stdin == "-":
         spec["stdin"] = _keep_stdin(home, agent_id)
     known = {"name": name, "labels": labels or {}, "parent": parent, "depth": depth}
     known |= {"restart": restart, "max_restarts": max_restarts, "host": os.uname().nodename, "spawner": myself()}
-    shown = {key: spec[key] for key in ("command", "cwd", "timeout", "grace", "silence", "on_silence")}
+    shown = {key: spec[key] for key in ("command", "cwd", "timeout", "grace", "silence", "on_silence", "limits")}
     spawned = events.agent_spawned(agent_id, **known, **shown, run=1)
     return Request(agent_id, spawned, {**spec, "agent": spawned.data})
 

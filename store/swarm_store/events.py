@@ -97,9 +97,15 @@ def agent_spawned(agent_id: str, **spec: Any) -> Event:
     return Event(AGENT_SPAWNED, spec, agent_id, None)
 
 
-def agent_starting(agent_id: str, run: int, *, daemon: Data, keeper: Data, child: Data) -> Event:
-    """A daemon has the run, and its child waits to be let go: all three identities, before anything runs."""
-    return Event(AGENT_STARTING, {"run": run, "daemon": daemon, "keeper": keeper, "child": child}, agent_id, None)
+def agent_starting(
+    agent_id: str, run: int, *, daemon: Data, keeper: Data, child: Data, limited_by: str | None = None
+) -> Event:
+    """A daemon has the run, and its child waits to be let go: all three identities, before anything runs.
+
+    `limited_by`: what enforces the run's limits, if it has any: scope, cgroup or rlimit.
+    """
+    who = {"daemon": daemon, "keeper": keeper, "child": child}
+    return Event(AGENT_STARTING, {"run": run, **who, "limited_by": limited_by}, agent_id, None)
 
 
 def agent_started(agent_id: str, run: int, *, monotonic: float) -> Event:

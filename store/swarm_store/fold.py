@@ -46,6 +46,7 @@ def _new_run() -> dict[str, Any]:
         "daemon": None,
         "keeper": None,
         "child": None,
+        "limited_by": None,
         "epoch": 0,
         "monotonic": None,
         "silent_since": None,
@@ -76,6 +77,7 @@ def _spawned(agent_id: str, data: dict[str, Any], time: str) -> Agent:
         "grace": data.get("grace"),
         "silence": data.get("silence"),
         "on_silence": data.get("on_silence", "mark"),
+        "limits": data.get("limits"),
         "host": data.get("host"),
         "spawner": data.get("spawner"),
     }
@@ -93,7 +95,7 @@ def _restarted(data: dict[str, Any], time: str) -> dict[str, Any]:
 
 # What an event changes on an agent, apart from its state.
 _CHANGES = {
-    AGENT_STARTING: lambda data, time: {key: data[key] for key in ("daemon", "keeper", "child")},
+    AGENT_STARTING: lambda data, time: {key: data.get(key) for key in ("daemon", "keeper", "child", "limited_by")},
     AGENT_STARTED: lambda data, time: {"started_at": time, "monotonic": data["monotonic"]},
     AGENT_ADOPTED: lambda data, time: {"daemon": data["daemon"], "epoch": data["epoch"]},
     AGENT_FELL_SILENT: lambda data, time: {"silent_since": time},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from swarm_daemon import launch, spawn, tree
+from swarm_daemon import launch, scope, spawn, tree
 from swarm_daemon.ending import Ending
 from swarm_daemon.launch import DEFAULT_GRACE, HANDSHAKE_SECONDS, Launch
 from swarm_daemon.run import Run
@@ -28,6 +28,9 @@ class Successor:
         pid = launch.adopt(act.log.home, agent_ids)
         self._file = os.pidfd_open(pid)  # our own child, not reaped yet: nobody else can have its PID
         act.loop.watch(self._file, self._ended)
+        agent = registry.get(act.log, agent_ids[0]) if len(agent_ids) == 1 else None
+        if agent is not None:  # of several, their children are dead: nothing is left in a cgroup that it belongs to
+            scope.join(Run(act.log.home, agent["id"], agent["run"]), pid)
 
     def took_over(self) -> None:
         """It has the run: it is a daemon like any other from here on."""

@@ -16,7 +16,18 @@ def _seconds(given: Any) -> Any:
     return values.duration(given) if isinstance(given, str) else given
 
 
+def _bytes(given: Any) -> Any:
+    return None if given is None else values.memory(str(given))
+
+
+def _cpus(given: Any) -> Any:
+    return None if given is None else values.share(str(given))
+
+
 Seconds = Annotated[float, BeforeValidator(_seconds), Field(ge=0, le=values.LONGEST)]
+Bytes = Annotated[int, BeforeValidator(_bytes)]
+Cpus = Annotated[float, BeforeValidator(_cpus)]
+Tasks = Annotated[int, Field(ge=1, le=values.MOST_TASKS)]
 
 
 class Job(BaseModel):
@@ -36,6 +47,9 @@ class Job(BaseModel):
     grace: Seconds | None = None
     silence: Seconds | None = None
     on_silence: Literal["mark", "restart"] = "mark"
+    memory: Bytes | None = None
+    cpu: Cpus | None = None
+    tasks: Tasks | None = None
 
 
 def read_jobs(path: str) -> list[dict[str, Any]]:
@@ -71,7 +85,9 @@ def _job(line: bytes, where: str) -> dict[str, Any]:
         raise WrongUsage(f"{where}: {f'{field}: ' if field else ''}{first['msg']}", "nothing was spawned") from error
     except SwarmError as error:
         raise WrongUsage(f"{where}: {error.message}", f"{error.hint}; nothing was spawned") from error
-    return {**job.model_dump(), "line": where}
+    wish = job.model_dump()
+    limits = values.limits(**{name: wish.pop(name) for name in values.LIMITS})
+    return {**wish, "limits": limits, "line": where}
 
 
 def _check_stdin(jobs: list[dict[str, Any]], path: str) -> None:

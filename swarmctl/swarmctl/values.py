@@ -10,9 +10,13 @@ from swarm_store.errors import WrongUsage
 
 _UNITS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
 _DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s)?")
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)([KMGT])?i?B?")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,62}")
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)([KMGT]?)(?:I?B)?")
+LIMITS = ("memory", "cpu", "tasks")
+LEAST_MEMORY, MOST_MEMORY = 16 << 20, 1 << 50
+LEAST_CPU, MOST_CPU = 0.01, 10_000.0
+MOST_TASKS = 4_194_304  # as many as the kernel has PIDs
 LONGEST = 100 * 365 * 86400.0  # seconds; what is longer is a mistake
 
 
@@ -31,11 +35,35 @@ def duration(text: str) -> float:
 
 
 def size(text: str) -> int:
-    """Bytes: `1000`, `500K`, `20M`, `2G`, by powers of 1024. Raises WrongUsage."""
-    match = _SIZE.fullmatch(text)
+    """Bytes: `512M`, `2G`, `1.5G`, `1048576`; K, M, G and T are powers of 1024. Raises WrongUsage."""
+    match = _SIZE.fullmatch(text.upper())
     if not match:
         raise WrongUsage(f"not a size: {text!r}", "write 500K, 20M or 2G")
-    return int(float(match.group(1)) * 1024 ** (" KMGT".index(match.group(2) or " ")))
+    return int(float(match[1]) * 1024 ** " KMGT".index(match[2] or " "))
+
+
+def memory(text: str) -> int:
+    """Bytes of memory that an agent may take. Raises WrongUsage."""
+    amount = size(text)
+    if not LEAST_MEMORY <= amount <= MOST_MEMORY:
+        raise WrongUsage(f"not a size of memory: {text!r}", "write 512M or 2G, at least 16M: its daemon takes 5M of it")
+    return amount
+
+
+def share(text: str) -> float:
+    """CPUs: `50%`, `150%`, `1.5`. Raises WrongUsage."""
+    try:
+        amount = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+    except ValueError:
+        amount = 0.0
+    if not LEAST_CPU <= amount <= MOST_CPU:
+        raise WrongUsage(f"not a share of CPUs: {text!r}", "write 50%, 150% or 1.5; 1% is the least")
+    return amount
+
+
+def limits(**given: float | None) -> dict[str, float]:
+    """Those of `memory`, `cpu` and `tasks` that are given."""
+    return {name: amount for name in LIMITS if (amount := given.get(name)) is not None}
 
 
 def moment(text: str) -> int:

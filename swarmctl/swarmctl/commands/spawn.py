@@ -47,6 +47,12 @@ def spawn(
         str,
         typer.Option(metavar="mark|restart", help="What to do then; restart ends it, and its policy starts it again."),
     ] = "mark",
+    memory: Annotated[str | None, typer.Option(metavar="SIZE", help="At most this much memory: 512M, 2G.")] = None,
+    cpu: Annotated[str | None, typer.Option(metavar="SHARE", help="At most so much of the CPUs: 50%, 150%.")] = None,
+    tasks: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=1, max=values.MOST_TASKS, help="At most so many processes, threads too."),
+    ] = None,
     from_file: Annotated[
         str | None,
         typer.Option("--from", metavar="FILE", help="Many agents: one JSON object a line, - for stdin."),
@@ -60,20 +66,23 @@ def spawn(
     Where it cannot be: status 127 if the command is not found, 126 if it is not executable, and nothing is spawned.
     A line for --from has the same options: {"command": ["make"], "name": "build", "labels": {"team": "web"},
     "cwd": "/src", "env": {"CI": "1"}, "stdin": "in.txt", "timeout": "1h", "grace": "10s", "restart": "on-failure",
-    "max_restarts": 3, "silence": "10m", "on_silence": "restart"}
+    "max_restarts": 3, "silence": "10m", "on_silence": "restart", "memory": "2G", "cpu": "150%", "tasks": 100}
+    Limits are of the agent with all its processes, and are refused where nothing here can enforce them.
 
     \b
     Examples:
       swarmctl spawn --name build -- make -j4
       swarmctl spawn --label team=web --timeout 1h -- claude -p "fix the tests"
       id=$(swarmctl spawn -- sh -c 'sleep 5; exit 3'); swarmctl wait $id
+      swarmctl spawn --memory 2G --cpu 150% --tasks 200 -- make -j4
       swarmctl spawn --from jobs.jsonl
     """
     if follow and (wait or json):
         raise WrongUsage("--follow excludes --wait and --json", "leave one out")
     if from_file is not None:
         one_only = (command, name, label, cwd, env, stdin, timeout, grace, max_restarts, silence, follow or None)
-        if any(given is not None for given in one_only) or (restart, on_silence) != ("no", "mark"):
+        limits = (memory, cpu, tasks)
+        if any(given is not None for given in (*one_only, *limits)) or (restart, on_silence) != ("no", "mark"):
             raise WrongUsage("--from takes its options from the file's lines", "leave the others out")
         from ..jobs import read_jobs  # pydantic: only this form of spawn pays for it
 
@@ -83,6 +92,7 @@ def spawn(
             raise WrongUsage("no command to run", "swarmctl spawn -- COMMAND...")
         given: dict[str, Any] = {"name": name, "labels": label or [], "cwd": cwd, "env": env or [], "stdin": stdin}
         given |= {"restart": restart, "max_restarts": max_restarts, "timeout": timeout, "grace": grace}
+        given |= {"memory": memory, "cpu": cpu, "tasks": tasks}
         wishes = [_wish(command, silence=silence, on_silence=on_silence, **given)]
     with in_an_agents_place() if wait or follow else nullcontext(), home.writing() as log:
         outcomes = _spawn(log, wishes, quiet=follow, as_json=json, many=from_file is not None)
@@ -109,6 +119,11 @@ def _wish(command: list[str], **given: Any) -> dict[str, Any]:
         "max_restarts": given["max_restarts"],
         "on_silence": given["on_silence"],
         **{key: None if given[key] is None else values.duration(given[key]) for key in ("timeout", "grace", "silence")},
+        "limits": values.limits(
+            memory=None if given["memory"] is None else values.memory(given["memory"]),
+            cpu=None if given["cpu"] is None else values.share(given["cpu"]),
+            tasks=given["tasks"],
+        ),
     }
 
 
