@@ -105,6 +105,7 @@ def _properties(run: Run, pid: int, spec: Spec, more: list[Any]) -> list[Any]:
         ("Slice", ("s", "swarmctl.slice" if is_root else "app-swarmctl.slice")),
         ("PIDs", ("au", [pid])),
         ("CollectMode", ("s", "inactive-or-failed")),
+        ("DelegateControllers", ("as", [])),  # into others a process cannot be moved later: see join
         ("TimeoutStopUSec", ("t", int((spec["grace"] + _MARGIN) * 1e6))),
         *more,
     ]

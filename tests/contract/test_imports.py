@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,19 @@ from support.cli import Swarm
 from support.terminal import Terminal
 
 HEAVY = {"sqlalchemy", "pydantic", "pydantic_core", "asyncio"}
-NOT_IN_A_DAEMON = {"typing", "re", "json", "enum", "dataclasses", "datetime", "pathlib", "contextlib", "subprocess"}
+NOT_IN_A_DAEMON = {
+    "jeepney",
+    "pwd",
+    "typing",
+    "re",
+    "json",
+    "enum",
+    "dataclasses",
+    "datetime",
+    "pathlib",
+    "contextlib",
+    "subprocess",
+}
 SPY = """
 import os, sys
 leave = os._exit
@@ -55,6 +68,7 @@ def test_hot_verbs_load_nothing_heavy(swarm: Swarm, args: tuple[str, ...]) -> No
     loaded = loaded_by(swarm, *(agent if arg == "AGENT" else arg for arg in args))
     assert "swarmctl.app" in loaded
     assert not loaded & (HEAVY | {"rich"})
+    assert "jeepney" not in loaded or Path("/run/systemd/private").exists() or os.geteuid() != 0
 
 
 def test_a_table_on_a_terminal_may_load_rich(swarm: Swarm) -> None:
