@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: help demo test check format bench clean
+.PHONY: help demo test check format bench torture clean
 .DEFAULT_GOAL := help
 
 help: ## show these lines
@@ -36,6 +36,10 @@ format: $(STAMP) ## rewrite the code in the project's format
 
 bench: $(STAMP) ## the benchmarks, beside supervisord, circus and pm2
 	@$(BIN)/python -m tests.benchmarks
+
+torture: $(STAMP) ## faults of every kind at random, for MINUTES (10) or SECONDS, of AGENTS (40), from SEED
+	@$(BIN)/python -m tests.torture --agents $(or $(AGENTS),40) $(if $(SEED),--seed $(SEED)) \
+	  $(if $(SECONDS),--seconds $(SECONDS),--minutes $(or $(MINUTES),10))
 
 clean: ## remove what make has set up
 	rm -rf $(VENV) .bench .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
