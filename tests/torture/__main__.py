@@ -1,4 +1,4 @@
-"""`python -m tests.torture [--minutes M | --seconds S] [--seed N] [--agents N] [--rate R]`; 1 where anything was wrong."""
+"""`python -m tests.torture [--minutes M | --seconds S] [--seed N] [--agents N] [--rate R]`; 1 if anything is wrong."""
 
 from __future__ import annotations
 
