@@ -116,12 +116,6 @@ def end_all_without_daemon(log: Log, agents: list[Agent]) -> None:
         thread.join()
 
 
-def may_be_restarted(agent: Agent) -> bool:
-    """Whether the policy of an ended agent may start it again."""
-    is_over = agent["state"] in (lifecycle.CANCELLED, *lifecycle.LIVE) and agent["reason"] != "shutdown"
-    return agent["restart"] != "no" and agent["no_more_restarts"] is None and not is_over
-
-
 def was_to_be_cancelled(log: Log, agent: Agent) -> bool:
     """Whether somebody asked for the end of the agent's latest run, however that then ended."""
     asked = log.read(

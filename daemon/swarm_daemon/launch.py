@@ -248,15 +248,17 @@ def adopt(home: Home, agent_ids: list[str]) -> int:
 
     Of several runs it ends one after the other, which is for those whose child is dead too. Raises OSError.
     """
+    return detached([*_INTERPRETER, _program(), "--adopt", *agent_ids], daemon_environment(home, "successor"))
+
+
+def detached(command: list[str], environment: dict[str, str] | None = None) -> int:
+    """Launch a process that goes on without us, in a session of its own; its PID, see reap. Raises OSError."""
+    nothing = [(os.POSIX_SPAWN_OPEN, number, os.devnull, os.O_RDWR, 0) for number in (0, 1, 2)]
     pid = os.posix_spawn(
-        sys.executable,
-        [*_INTERPRETER, _program(), "--adopt", *agent_ids],
-        daemon_environment(home, "successor"),
-        file_actions=[
-            (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDWR, 0),
-            (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_RDWR, 0),
-            (os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_RDWR, 0),
-        ],
+        command[0],
+        command,
+        dict(os.environ) if environment is None else environment,
+        file_actions=nothing,
         setsid=True,
         setsigmask=[],
         setsigdef=_DEFAULT,

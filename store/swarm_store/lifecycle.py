@@ -10,6 +10,10 @@ from __future__ import annotations
 from . import events
 from .errors import IllegalTransition
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .fold import Agent
+
 SPAWNED = "spawned"
 STARTING = "starting"
 RUNNING = "running"
@@ -46,6 +50,22 @@ TRANSITIONS: dict[str, tuple[frozenset[str | None], frozenset[str | None]]] = {
     events.AGENT_RESTARTED: (TERMINAL, frozenset({SPAWNED})),  # the supervisor, restart
     events.AGENT_REMOVED: (TERMINAL, ABSENT),  # rm, prune
 }
+
+
+# Restart policy → the states in which it wants another run. What was ended with its machine or its session ("shutdown")
+# is wanted again by every policy but "no"; what was cancelled by nobody.
+RESTARTED_AFTER: dict[str, frozenset[str]] = {
+    "no": frozenset(),
+    "on-failure": frozenset({FAILED, LOST}),
+    "always": frozenset({FAILED, LOST, COMPLETED}),
+}
+
+
+def may_be_restarted(agent: Agent) -> bool:
+    """Whether the policy of an ended agent may start it again."""
+    if agent["state"] not in TERMINAL or agent["no_more_restarts"] is not None or agent["restart"] == "no":
+        return False
+    return agent["reason"] == "shutdown" or agent["state"] in RESTARTED_AFTER[agent["restart"]]
 
 
 def target(agent_id: str, state: str | None, type: str, outcome: str | None = None) -> str | None:

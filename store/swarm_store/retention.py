@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import namedtuple
 
 from .clock import SECOND, microseconds
-from .lifecycle import COMPLETED, FAILED, LOST, TERMINAL
+from .lifecycle import TERMINAL, may_be_restarted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from .fold import Agent
 
 LEAST_BYTES = 16 * 1024  # what an agent's events, rows and index entries take, beside its output
-_AGAIN = {"no": (), "on-failure": (FAILED, LOST), "always": (FAILED, LOST, COMPLETED)}
 
 
 class Policy(namedtuple("Policy", ("older_than", "keep", "larger_than"), defaults=(None, None, None))):
@@ -51,11 +50,7 @@ def expired(agents: Iterable[Agent], now: int, policy: Policy, *, used: int = 0)
 
 def is_over(agent: Agent) -> bool:
     """Whether the agent has ended, and no policy may start it again."""
-    if agent["state"] not in TERMINAL:
-        return False
-    if agent["no_more_restarts"] is not None or agent["restart"] == "no":
-        return True
-    return agent["reason"] != "shutdown" and agent["state"] not in _AGAIN[agent["restart"]]
+    return agent["state"] in TERMINAL and not may_be_restarted(agent)
 
 
 def size(agent: Agent) -> int:

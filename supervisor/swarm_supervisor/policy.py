@@ -21,12 +21,6 @@ JITTER = 0.25  # of the delay, added; the same for the same run, so that a super
 HEALTHY_SECONDS = 300.0
 MAX_RESTARTS = 10
 
-_ENDS = {
-    "no": frozenset[str](),
-    "on-failure": frozenset({lifecycle.FAILED, lifecycle.LOST}),
-    "always": frozenset({lifecycle.FAILED, lifecycle.LOST, lifecycle.COMPLETED}),
-}
-
 
 def wants_restart(agent: Agent, begun: int) -> bool:
     """Whether the policy of an ended agent wants a new run, for a supervisor that began at `begun` (microseconds).
@@ -34,11 +28,9 @@ def wants_restart(agent: Agent, begun: int) -> bool:
     A cancelled agent stays so. One that was ended with its machine or its session ("shutdown") is wanted again by the
     next supervisor, not by one that saw it end: that one would start it in the middle of the shutdown.
     """
-    if agent["no_more_restarts"] is not None or agent["restart"] == "no":
+    if agent["reason"] == "shutdown" and microseconds(agent["ended_at"]) >= begun:
         return False
-    if agent["reason"] == "shutdown":
-        return microseconds(agent["ended_at"]) < begun
-    return agent["state"] in _ENDS[agent["restart"]]
+    return lifecycle.may_be_restarted(agent)
 
 
 def restarts_so_far(agent: Agent) -> int:

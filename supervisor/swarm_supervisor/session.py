@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 
 from swarm_daemon import launch, tree
 from swarm_daemon.process import from_data, open_verified
@@ -15,6 +16,7 @@ from swarm_daemon.register import register_again, unknown_runs
 from swarm_store import events, registry
 from swarm_store.bells import Bell
 from swarm_store.clock import now
+from swarm_store.codec import encode
 from swarm_store.errors import LogDamaged, SwarmError
 from swarm_store.log import Log
 
@@ -29,12 +31,14 @@ if TYPE_CHECKING:
 
     from swarm_store.fold import Agent
     from swarm_store.home import Home
+    from swarm_store.retention import Policy
 
     from .notify import Notify
     from .observe import Marked
 
     Did = dict[str, list[str]]  # what was done → to which agents
 
+PRUNE_SECONDS = 600.0
 SWEEP_SECONDS = 60.0  # a ring of the bell is lost only with its ringer, between commit and ring
 NAMED = ("pid", "start", "boot")
 
@@ -42,9 +46,10 @@ NAMED = ("pid", "start", "boot")
 class Session:
     """From one opening of the log to its end: see run."""
 
-    def __init__(self, home: Home, who: dict[str, Any], version: str, notify: Notify) -> None:
+    def __init__(self, home: Home, who: dict[str, Any], version: str, notify: Notify, policy: Policy) -> None:
         """`who` is what the singleton says of this process. Raises LogUnusable."""
         self._home = home
+        self._policy = policy
         self._notify = notify
         self._begun = now()
         self._log = Log(home)
@@ -87,6 +92,8 @@ class Session:
             self._look_soon(agent_id)
         self._reconcile(tree.marked(), {"register": again} if again else {})
         self._loop.after(SWEEP_SECONDS, self._sweep)
+        if any(limit is not None for limit in self._policy):
+            self._prune()
         self._keep_watchdog_quiet()
         self._notify.ready(self._status())
 
@@ -132,6 +139,11 @@ class Session:
         self._read_news()
         self._look_at_all()
         self._notify.status(self._status())
+
+    def _prune(self) -> None:
+        """In a process of its own, because forgetting gigabytes takes its time; killed, the next one goes on."""
+        self._loop.after(PRUNE_SECONDS, self._prune)
+        launch.detached([sys.executable, "-P", "-m", "swarm_supervisor.prune", encode(self._policy._asdict())])
 
     def _look_at_all(self) -> None:
         for agent in registry.agents(self._log):

@@ -12,11 +12,14 @@ import time
 
 from swarm_daemon import launch
 from swarm_store.errors import LogDamaged, LogGone, LogUnusable
+from swarm_store.retention import Policy
 
 from .mend import mend
 from .notify import Notify
 from .session import Session
 from .singleton import Singleton
+
+NOTHING = Policy()
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,11 +32,15 @@ STOPPED_ON_REQUEST = 6  # under systemd: the unit is not restarted after this
 class Supervisor:
     """Keeps the registry true, and the promises of restart policies, until it is told to stop."""
 
-    def __init__(self, home: Home, version: str) -> None:
-        """Become the supervisor of `home`. Raises AlreadyRunning, HomeRefused, LogUnusable."""
+    def __init__(self, home: Home, version: str, policy: Policy = NOTHING) -> None:
+        """Become the supervisor of `home`, which forgets what `policy` says.
+
+        Raises AlreadyRunning, HomeRefused, LogUnusable.
+        """
         home.prepare()
         self._home = home
         self._version = version
+        self._policy = policy
         self._singleton = Singleton(home)
         self._notify = Notify()
         self._trouble = ""
@@ -43,7 +50,8 @@ class Supervisor:
         _raise_open_files()
         while True:
             try:
-                reason = Session(self._home, self._singleton.who, self._version, self._notify).run(once=once)
+                session = Session(self._home, self._singleton.who, self._version, self._notify, self._policy)
+                reason = session.run(once=once)
                 break
             except LogUnusable as error:
                 self._say(f"{error.message}; {error.hint}")

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from swarm_daemon import control
-from swarm_store import registry
+from swarm_store import lifecycle, registry
 from swarm_store.log import Log
 
 from .checks import Check
@@ -71,7 +71,7 @@ class Closing:
     def _end_all(self, log: Log) -> list[str]:
         """Agents that live, or will again; they are cancelled, again and again."""
         agents = registry.agents(log, ended=True)
-        left = [one for one in agents if not one["ended_at"] or control.may_be_restarted(one)]
+        left = [one for one in agents if not one["ended_at"] or lifecycle.may_be_restarted(one)]
         for one in left:
             self._done.ask(one["id"], one["run"])
         if left and not any(command.words[0] == "cancel" for command in self._commands.running):

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from swarm_daemon import control
-from swarm_store import registry
+from swarm_store import lifecycle, registry
 from swarm_store.errors import NotPossible, SwarmError, WrongUsage
 from swarm_store.fold import Agent
 from swarm_store.log import Log
@@ -60,7 +60,7 @@ def _chosen(log: Log, words: list[str], labels: list[str], all: bool) -> list[Ag
     if not words and not labels and not all:
         raise WrongUsage("no agent is named", "name one, or use --label or --all")
     named = home.resolve_all(log, words)
-    ended = [agent["id"] for agent in named if agent["ended_at"] and not control.may_be_restarted(agent)]
+    ended = [agent["id"] for agent in named if agent["ended_at"] and not lifecycle.may_be_restarted(agent)]
     if ended:
         raise NotPossible(f"already ended: {', '.join(ended)}", "nothing was cancelled")
     if not labels and not all:

@@ -19,14 +19,27 @@ from .options import HELP, new_verb
 
 verb = new_verb()
 
+OlderThan = Annotated[str | None, typer.Option(metavar="D", help="Those that ended longer ago than this.")]
+Keep = Annotated[int | None, typer.Option(metavar="N", min=0, help="All but the newest N, which stay.")]
+LargerThan = Annotated[
+    str | None, typer.Option(metavar="S", help="The oldest, until the log takes no more than this: 500M, 2G.")
+]
+
+
+def retention(older_than: str | None, keep: int | None, larger_than: str | None) -> Policy:
+    """The policy that these options say. Raises WrongUsage."""
+    return Policy(
+        None if older_than is None else values.duration(older_than),
+        keep,
+        None if larger_than is None else values.size(larger_than),
+    )
+
 
 @verb.command(context_settings=HELP)
 def prune(
-    older_than: Annotated[str | None, typer.Option(metavar="D", help="Those that ended longer ago than this.")] = None,
-    keep: Annotated[int | None, typer.Option(metavar="N", min=0, help="All but the newest N, which stay.")] = None,
-    larger_than: Annotated[
-        str | None, typer.Option(metavar="S", help="The oldest, until the log takes no more than this: 500M, 2G.")
-    ] = None,
+    older_than: OlderThan = None,
+    keep: Keep = None,
+    larger_than: LargerThan = None,
     label: Annotated[list[str] | None, typer.Option(metavar="K[=V]", help="Only those with this label.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print which it would be.")] = False,
 ) -> None:
@@ -42,11 +55,7 @@ def prune(
     """
     if older_than is None and keep is None and larger_than is None:
         raise WrongUsage("what to delete is not said", "give --older-than, --keep or --larger-than")
-    policy = Policy(
-        None if older_than is None else values.duration(older_than),
-        keep,
-        None if larger_than is None else values.size(larger_than),
-    )
+    policy = retention(older_than, keep, larger_than)
 
     def chosen(agent: Agent) -> bool:
         return values.has_labels(agent["labels"], label or [])

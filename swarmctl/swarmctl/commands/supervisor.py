@@ -13,6 +13,7 @@ from swarm_daemon.signals import signal
 from swarm_daemon.watch import is_readable_within
 from swarm_store import events
 from swarm_store.clock import rfc3339
+from swarm_store.codec import encode
 from swarm_store.errors import SwarmError
 from swarm_store.events import Record
 from swarm_store.home import locate
@@ -21,6 +22,7 @@ from swarm_supervisor import singleton
 
 from .. import __version__, home, render
 from .options import HELP, JsonOption, new_verb
+from .prune import Keep, LargerThan, OlderThan, retention
 
 verb = new_verb()
 STOP_SECONDS = 30.0
@@ -43,18 +45,27 @@ def supervisor() -> None:
 @verb.command(context_settings=HELP)
 def run(
     once: Annotated[bool, typer.Option("--once", help="Do what is to be done now, and end.")] = False,
+    older_than: OlderThan = None,
+    keep: Keep = None,
+    larger_than: LargerThan = None,
 ) -> None:
     """Supervise, in the foreground, until TERM or ^C. Agents go on.
+
+    With --older-than, --keep or --larger-than it forgets ended agents, as swarmctl prune does, every ten minutes.
 
     \b
     Examples:
       swarmctl supervisor run
+      swarmctl supervisor run --older-than 30d --keep 100
       swarmctl supervisor run --once
     """
+    policy = retention(older_than, keep, larger_than)
     home.writing().close()  # here, because making a log loads what a supervisor never needs again
     os.environ["SWARM_VERSION"] = __version__
     # Another program in this process, rather than a call: it lives for months without what a command line loads.
-    os.execv(sys.executable, [sys.executable, "-P", "-m", "swarm_supervisor", *(["--once"] if once else [])])
+    os.execv(
+        sys.executable, [sys.executable, "-P", "-m", "swarm_supervisor", encode({"once": once, **policy._asdict()})]
+    )
 
 
 @verb.command(context_settings=HELP)
