@@ -60,6 +60,13 @@ class Loop:
         while self._timers and self._timers[0][0] <= moment:
             heapq.heappop(self._timers)[2]()
 
+    def reset(self) -> None:
+        """Forget all files and timers; signals are heard on."""
+        for file in list(self._files):
+            if file != self._heard:
+                self.forget(file)
+        self._timers.clear()
+
     def close(self) -> None:
         """Let go of all files, and leave signals as they are by default."""
         signal.set_wakeup_fd(-1)

@@ -7,7 +7,6 @@ a minute it looks at everything that lives anyway. It keeps nothing: what it hol
 from __future__ import annotations
 
 import os
-import signal
 import sys
 
 from swarm_daemon import launch, tree
@@ -15,26 +14,28 @@ from swarm_daemon.process import from_data, open_verified
 from swarm_daemon.register import register_again, unknown_runs
 from swarm_store import events, registry
 from swarm_store.bells import Bell
-from swarm_store.clock import now
+from swarm_store.clock import microseconds, now
 from swarm_store.codec import encode
 from swarm_store.errors import LogDamaged, SwarmError
 from swarm_store.log import Log
 
 from .act import Act
 from .decide import decide
-from .loop import Loop
 from .observe import observe
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from swarm_store.fold import Agent
     from swarm_store.home import Home
     from swarm_store.retention import Policy
 
+    from .loop import Loop
     from .notify import Notify
     from .observe import Marked
+    from .singleton import Singleton
 
     Did = dict[str, list[str]]  # what was done → to which agents
 
@@ -46,45 +47,51 @@ NAMED = ("pid", "start", "boot")
 class Session:
     """From one opening of the log to its end: see run."""
 
-    def __init__(self, home: Home, who: dict[str, Any], version: str, notify: Notify, policy: Policy) -> None:
-        """`who` is what the singleton says of this process. Raises LogUnusable."""
-        self._home = home
+    def __init__(
+        self, home: Home, singleton: Singleton, version: str, notify: Notify, loop: Loop, policy: Policy
+    ) -> None:
+        """Raises LogUnusable."""
         self._policy = policy
+        self._home = home
+        self._singleton = singleton
+        self._version = version
         self._notify = notify
-        self._begun = now()
+        self._loop = loop
+        self._begun = microseconds(singleton.who["since"])  # the supervisor: sessions come and go with the log
+        self.is_up = False  # whether all has been reconciled once
         self._log = Log(home)
-        self._loop = Loop()
-        self._bell = Bell(home, events.REGISTRY)
+        try:
+            self._bell = Bell(home, events.REGISTRY)
+        except BaseException:
+            self._log.close()
+            raise
         self._act = Act(self._log, self._loop, self._look_soon, self._begun)
         self._guards: dict[str, tuple[int, int]] = {}  # of each agent: the PID of who answers for it, and a pidfd
         self._to_look: dict[str, None] = {}
         self._cause = "start"
-        self._stop: str | None = None
-        started = events.supervisor_started(
-            supervisor={key: who[key] for key in NAMED}, host=who["host"], version=version
-        )
-        self._log.append(events.SUPERVISOR, [started], durable=True)
-        self._head = self._log.head(events.REGISTRY)
 
-    def run(self, *, once: bool = False) -> str:
-        """Supervise until told to stop; why it was. Raises LogUnusable where it cannot go on."""
+    def run(self, told: Callable[[], str | None], *, once: bool = False) -> str:
+        """Supervise until `told` gives a reason to stop; the reason. Raises LogUnusable where it cannot go on."""
         try:
             self._boot()
-            while self._stop is None:
+            while (reason := told()) is None:
+                if once and not self._act.busy:
+                    reason = "once"
+                    break
                 self._loop.turn()
                 self._reconcile()
-                if once and not self._act.busy:
-                    self._stop = "once"
-            self._say_goodbye(self._stop)
-            return self._stop
+            self._say_goodbye(reason)
+            return reason
         finally:
             self._close()
 
     def _boot(self) -> None:
-        for signum, reason in ((signal.SIGTERM, "terminated"), (signal.SIGINT, "asked to")):
-            self._loop.on_signal(signum, lambda reason=reason: self._stop_for(reason))  # type: ignore[misc]
-        self._loop.on_signal(signal.SIGHUP, self._look_at_all)
-        self._loop.on_signal(signal.SIGCHLD, launch.reap)
+        who = self._singleton.who
+        started = events.supervisor_started(
+            supervisor={key: who[key] for key in NAMED}, host=who["host"], version=self._version
+        )
+        self._log.append(events.SUPERVISOR, [started], durable=True)
+        self._head = self._log.head(events.REGISTRY)
         self._loop.watch(os.dup(self._bell.file), self._rung)
         agents = {agent["id"]: agent for agent in registry.agents(self._log, ended=True)}
         again = [run.agent_id for run in unknown_runs(self._home, agents) if register_again(self._log, run)]
@@ -96,9 +103,7 @@ class Session:
             self._prune()
         self._keep_watchdog_quiet()
         self._notify.ready(self._status())
-
-    def _stop_for(self, reason: str) -> None:
-        self._stop = reason
+        self.is_up = True
 
     def _say_goodbye(self, reason: str) -> None:
         self._notify.stopping()
@@ -108,7 +113,7 @@ class Session:
             pass  # that nobody holds the lock any more says it too
 
     def _close(self) -> None:
-        self._loop.close()
+        self._loop.reset()
         self._bell.close()
         self._log.close()
 
@@ -136,8 +141,9 @@ class Session:
     def _sweep(self) -> None:
         """The safety net."""
         self._loop.after(SWEEP_SECONDS, self._sweep)
+        self._singleton.check(self._home)
         self._read_news()
-        self._look_at_all()
+        self.look_at_all()
         self._notify.status(self._status())
 
     def _prune(self) -> None:
@@ -145,7 +151,8 @@ class Session:
         self._loop.after(PRUNE_SECONDS, self._prune)
         launch.detached([sys.executable, "-P", "-m", "swarm_supervisor.prune", encode(self._policy._asdict())])
 
-    def _look_at_all(self) -> None:
+    def look_at_all(self) -> None:
+        """Look at every living agent in the next turn, whatever has happened or not."""
         for agent in registry.agents(self._log):
             self._look_soon(agent["id"])
 

@@ -50,6 +50,11 @@ class Singleton:
             return False
         return (there.st_dev, there.st_ino) == (held.st_dev, held.st_ino)
 
+    def check(self, home: Home) -> None:
+        """Raises LogUnusable where is_ours is false: then there may be another supervisor of what is there now."""
+        if not self.is_ours(home):
+            raise LogUnusable(f"{_path(home)} has been removed", "the supervisor goes on where the directory is there")
+
     def release(self) -> None:
         os.ftruncate(self._file, 0)
         os.close(self._file)

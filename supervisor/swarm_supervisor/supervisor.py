@@ -8,23 +8,23 @@ from __future__ import annotations
 
 import os
 import resource
-import time
+import signal
 
 from swarm_daemon import launch
 from swarm_store.errors import LogDamaged, LogGone, LogUnusable
 from swarm_store.retention import Policy
 
+from .loop import Loop
 from .mend import mend
 from .notify import Notify
 from .session import Session
 from .singleton import Singleton
 
-NOTHING = Policy()
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from swarm_store.home import Home
 
+NOTHING = Policy()
 RETRY_SECONDS = 1.0
 STOPPED_ON_REQUEST = 6  # under systemd: the unit is not restarted after this
 
@@ -43,34 +43,80 @@ class Supervisor:
         self._policy = policy
         self._singleton = Singleton(home)
         self._notify = Notify()
-        self._trouble = ""
+        self._loop = Loop()
+        self._session: Session | None = None
+        self._said: set[str] = set()  # of what is the matter now
+        self._told: str | None = None  # to stop, and why
 
     def run(self, *, once: bool = False) -> int:
         """Supervise until told to stop; the exit status. `once`: until all is done that was to be done at the start."""
         _raise_open_files()
-        while True:
+        self._heed_signals()
+        while self._told is None:
             try:
-                session = Session(self._home, self._singleton.who, self._version, self._notify, self._policy)
-                reason = session.run(once=once)
-                break
+                self._told = self._supervise(once)
             except LogUnusable as error:
                 self._say(f"{error.message}; {error.hint}")
                 if isinstance(error, (LogGone, LogDamaged)):
                     self._say(mend(self._home))
                 elif once:
                     raise
-                time.sleep(RETRY_SECONDS)
+                self._pause()
+        self._loop.close()
         self._singleton.release()
-        return STOPPED_ON_REQUEST if reason == "asked to" and "NOTIFY_SOCKET" in os.environ else 0
+        return STOPPED_ON_REQUEST if self._told == "asked to" and "NOTIFY_SOCKET" in os.environ else 0
+
+    def _supervise(self, once: bool) -> str:
+        """One session; why it was told to stop."""
+        if not self._singleton.is_ours(self._home):
+            self._singleton.release()
+            self._singleton = Singleton(self._home)
+        session = Session(self._home, self._singleton, self._version, self._notify, self._loop, self._policy)
+        self._session = session
+        try:
+            return session.run(lambda: self._told, once=once)
+        finally:
+            self._session = None
+            if session.is_up:
+                self._said.clear()
+
+    def _heed_signals(self) -> None:
+        """For all of its life: what comes while there is no session, or one waits for the log, is not lost."""
+        self._loop.on_signal(signal.SIGTERM, lambda: self._stop_for("terminated"))
+        self._loop.on_signal(signal.SIGINT, lambda: self._stop_for("asked to"))
+        self._loop.on_signal(signal.SIGHUP, self._look_at_all)
+        self._loop.on_signal(signal.SIGCHLD, launch.reap)
+
+    def _stop_for(self, reason: str) -> None:
+        self._told = reason
+
+    def _look_at_all(self) -> None:
+        if self._session is not None:
+            self._session.look_at_all()
+
+    def _pause(self) -> None:
+        """Until it is time to try again, or to stop."""
+        is_over: list[bool] = []
+        self._loop.after(RETRY_SECONDS, lambda: is_over.append(True))
+        while not is_over and self._told is None:
+            self._loop.turn()
+        self._loop.reset()
 
     def _say(self, trouble: str) -> None:
         """What is the matter with the log: say so once, and to systemd that this is not our end."""
         launch.reap()
         self._notify.ready(trouble)
         self._notify.watchdog()
-        if trouble and trouble != self._trouble:
-            self._trouble = trouble
-            os.write(2, f"swarmctl supervisor: {trouble}\n".encode())
+        if trouble and trouble not in self._said:
+            self._said.add(trouble)
+            _complain(f"swarmctl supervisor: {trouble}\n")
+
+
+def _complain(words: str) -> None:
+    try:
+        os.write(2, words.encode(errors="replace"))
+    except OSError:
+        pass  # whoever read it is gone: no reason to end
 
 
 def _raise_open_files() -> None:
