@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -70,6 +72,19 @@ def test_an_agent_has_a_scope(box: Box) -> None:
         assert box.cgroup_of(known[who]["pid"]) == f"/swarmctl.slice/swarm-{one}-1.scope"
     root(box)("cancel", one)
     until(lambda: not box.ok("systemctl", "list-units", "--no-legend", f"swarm-{one}*"), "the scope is gone")
+
+
+def test_a_systemd_that_hangs_fails_no_spawn(box: Box) -> None:
+    """While systemd does not answer, an agent is spawned all the same, where its spawner is."""
+    os.kill(box.init, signal.SIGSTOP)
+    try:
+        one = root(box)("spawn", "--", "sleep", "60")
+    finally:
+        os.kill(box.init, signal.SIGCONT)
+    known = agent(root(box), one)
+    assert known["state"] == "running"
+    assert "swarm" not in box.cgroup_of(known["child"]["pid"])
+    root(box)("cancel", one)
 
 
 @pytest.mark.parametrize("script", ["sleep 60", "trap 'exit 0' TERM; sleep 60 & wait", "setsid sleep 60 & sleep 60"])

@@ -103,7 +103,7 @@ def hierarchies() -> list[Hierarchy]:
 
 
 class Box:
-    """A running systemd. `user` is an ordinary user of the machine, who lingers."""
+    """A running systemd, whose PID outside is `init`. `user` is an ordinary user of the machine, who lingers."""
 
     def __init__(self, *given: Path, unified: bool = False) -> None:
         """Start it; `given` are the paths under /tmp that are to be seen inside. Raises NoBox.
@@ -137,7 +137,7 @@ class Box:
             stderr=subprocess.STDOUT,
         )
         try:
-            self._init = until(self._first, "the box's first process")
+            self.init = until(self._first, "the box's first process")
             until(self._is_up, "systemd is up in the box", seconds=DEADLINE)
         except BaseException as error:
             self.close()
@@ -156,7 +156,7 @@ class Box:
         join = 'for one in $CGROUPS; do mkdir -p "$one/outside" && echo 0 >"$one/outside/cgroup.procs"; done; exec "$@"'
         cgroups = " ".join(str(one.cgroup) for one in self._hierarchies)
         inside = ["env", f"CGROUPS={cgroups}", "sh", "-c", join, "sh"]
-        inside += ["nsenter", f"--target={self._init}", "--mount", "--pid", "--uts", "--ipc", "--cgroup", "--wd=/"]
+        inside += ["nsenter", f"--target={self.init}", "--mount", "--pid", "--uts", "--ipc", "--cgroup", "--wd=/"]
         path = f"PATH={os.path.dirname(sys.executable)}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
         words = [path, "LANG=C.UTF-8", *(f"{name}={value}" for name, value in env.items())]
         if user:
