@@ -95,7 +95,9 @@ def _daemons(log: Log) -> Finding:
 
 def _files(log: Log) -> Finding:
     """Run directories of agents that have ended or are unknown: a daemon died after its last commit."""
-    there = sorted(os.listdir(log.home.agents))  # before the agents: one that is spawned meanwhile is no leftover
+    there = sorted(
+        os.listdir(log.home.agents) if os.path.isdir(log.home.agents) else []
+    )  # before the agents: one that is spawned meanwhile is no leftover
     known = {agent["id"]: agent for agent in registry.agents(log, ended=True)}
     stale = [one for one in there if one not in known or (_has_run(log.home, one) and known[one]["state"] not in LIVE)]
     found = f"left over: {', '.join(stale)}" if stale else "none left over"

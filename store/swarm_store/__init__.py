@@ -4,6 +4,8 @@
     home                               the state directory: where it is, who may use it, its paths
     lock  bells                        the write lock all writers share; wake-ups without polling
     schema  statements                 the tables (SQLAlchemy, cold) and the SQL spoken on them (hot)
+    retention                          which ended agents a policy forgets
+    backup  transfer  exported  aside  the log copied, written out as lines, and taken in (cold)
     recovery  salvage  refill          a damaged or deleted log brought back, as far as can be (cold)
     log  opening  trouble              append, read, cursors; how it is opened; SQLite's errors in our words
     transaction                        one write transaction: lock, appends, commit, checkpoint, bells

@@ -53,26 +53,31 @@ def rebuild(database: sqlite3.Connection) -> set[str]:
     refused: set[str] = set()
     for position, offset, time, type, key, data in database.execute(sql.REGISTRY_EVENTS, {"name": REGISTRY}):
         record = Record(position, REGISTRY, offset, time, type, key, decode(data), None)
-        if key is not None:
-            _write_again(database, record, refused)
-        if offset % SNAPSHOT_EVERY == SNAPSHOT_EVERY - 1:
-            _snapshot(database, record)
+        if not project_past(database, record):
+            refused.add(key)
     return {one for one in refused if database.execute(sql.AGENT, {"id": one}).fetchone() is None}
 
 
-def _write_again(database: sqlite3.Connection, record: Record, refused: set[str]) -> None:
-    row = database.execute(sql.AGENT, {"id": record.key}).fetchone()
-    try:
-        after = apply(decode(row[0]) if row else None, record)
-    except IllegalTransition:
-        if record.type != AGENT_REMOVED:
-            refused.add(record.key or "")
-        return
-    if after is None:
-        refused.discard(record.key or "")
-        database.execute(sql.DROP_AGENT, {"id": record.key})
-    else:
-        database.execute(sql.PUT_AGENT, _row(after, record.position))
+def project_past(database: sqlite3.Connection, record: Record) -> bool:
+    """As `project`, for what has happened already, perhaps in another log: nothing is refused.
+
+    What cannot follow is left out, as `fold` does; False says so.
+    """
+    follows = True
+    if record.key is not None:
+        row = database.execute(sql.AGENT, {"id": record.key}).fetchone()
+        try:
+            after = apply(decode(row[0]) if row else None, record)
+        except IllegalTransition:
+            follows = record.type == AGENT_REMOVED
+        else:
+            if after is None:
+                database.execute(sql.DROP_AGENT, {"id": record.key})
+            else:
+                database.execute(sql.PUT_AGENT, _row(after, record.position))
+    if record.offset % SNAPSHOT_EVERY == SNAPSHOT_EVERY - 1:
+        _snapshot(database, record)
+    return follows
 
 
 def _row(agent: Agent, position: int) -> dict[str, object]:

@@ -30,6 +30,8 @@ MOVE_PRODUCER = (
     " ON CONFLICT(stream_id, producer) DO UPDATE SET epoch = :epoch, sequence = :sequence"
 )
 
+FORGET_PRODUCER = "DELETE FROM producers WHERE stream_id = :stream_id AND producer = :producer"
+
 CURSOR = "SELECT offset FROM cursors WHERE name = :name AND stream_id = :stream_id"
 MOVE_CURSOR = (
     "INSERT INTO cursors(name, stream_id, offset) VALUES (:name, :stream_id, :offset)"
@@ -63,12 +65,23 @@ TAKE_SNAPSHOT = (
 SNAPSHOT_BEFORE = "SELECT offset, agents FROM snapshots WHERE position <= :position ORDER BY position DESC LIMIT 1"
 
 REMOVED = "SELECT 1 FROM records WHERE key = :id AND type = 'agent:removed' LIMIT 1"
-# Streams agents/<id> and inbox/<id> of agents that are not there any more, because they were removed.
+REMOVED_SINCE = "SELECT key FROM records WHERE type = 'agent:removed' AND key IS NOT NULL AND position >= :position"
+# Whole records for an export before position :until: of all streams but two by position, of one by offset.
+_EXPORT = (
+    "SELECT r.position, s.name, r.offset, r.time, r.type, r.key, r.producer, r.data, p.bytes FROM records r"
+    " JOIN streams s ON s.id = r.stream_id LEFT JOIN payloads p ON p.position = r.position"
+    " WHERE r.position >= :start AND r.position < :until AND "
+)
+EXPORT_OTHERS = _EXPORT + "s.name NOT IN (:registry, :imports) ORDER BY r.position LIMIT :limit"
+EXPORT_STREAM = _EXPORT.replace("r.position >=", "r.offset >=") + "s.name = :stream ORDER BY r.offset LIMIT :limit"
+# Streams agents/<id> and inbox/<id> of agents that are not there any more, because they were removed; but what an
+# import that is under way has written is not left over.
 HALF_REMOVED = (
     "SELECT DISTINCT id FROM (SELECT substr(name, instr(name, '/') + 1) AS id FROM streams"
     " WHERE name LIKE 'agents/%' OR name LIKE 'inbox/%')"
     " WHERE id NOT IN (SELECT id FROM agents)"
     " AND EXISTS (SELECT 1 FROM records WHERE key = id AND type = 'agent:removed')"
+    " AND NOT EXISTS (SELECT 1 FROM producers p JOIN streams s ON s.id = p.stream_id WHERE s.name = 'imports')"
 )
 
 # Deleting an agent's streams, a step at a time.

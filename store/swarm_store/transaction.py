@@ -11,20 +11,22 @@ from collections import namedtuple
 
 from . import statements as sql
 from .bells import ALL, ring
-from .codec import encode
+from .codec import decode, encode
 from .driver import sqlite3
 from .errors import LogUnusable, OffsetConflict, ProducerFenced
-from .events import REGISTRY, Record
-from .projection import project
+from .events import REGISTRY, Event, Record
+from .projection import project, project_past
 from .trouble import InWords
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from .events import Event
+    from .exported import Whole
+    from .fold import Agent
     from .log import Log
 
+OWN_STREAMS = ("agents/", "inbox/")  # of one agent alone
 CHECKPOINT_BYTES = 4 << 20
 CHECKPOINT_SECONDS = 1.0
 # Bytes of WAL that things take, roughly, beside payloads: the pages of tables and indexes that they touch (measured).
@@ -57,11 +59,12 @@ class Appended(namedtuple("Appended", ("first", "next", "duplicate"))):
 class Transaction:
     """Appends that become visible together. Only within `Log.transaction`."""
 
-    __slots__ = ("_database", "_time", "is_broken", "rung", "size")
+    __slots__ = ("_database", "_past", "_time", "is_broken", "rung", "size")
 
     def __init__(self, database: sqlite3.Connection, time: int) -> None:
         self._database = database
         self._time = time
+        self._past = False  # what is inserted has happened already: see put
         self.rung: set[str] = set()
         self.size = _TRANSACTION_COST
         self.is_broken = False  # an append raised: what it had done of its work must not be committed
@@ -105,6 +108,36 @@ class Transaction:
         if offset > head:
             raise OffsetConflict(f"stream {stream} ends at offset {head}: cursor {name} cannot be at {offset}")
         self._database.execute(sql.MOVE_CURSOR, {"name": name, "stream_id": stream_id, "offset": offset})
+
+    def put(self, record: Whole) -> None:
+        """Append a record of another log as it was: its time, its producer, and its offset where that is free.
+
+        In the registry and in streams that go on here, it gets the next offset.
+        """
+        stream_id, head = self._stream(record.stream)
+        offset = max(head, record.offset) if record.stream.startswith(OWN_STREAMS) or not head else head
+        before, self._time, self._past = self._time, record.time, True
+        try:
+            event = Event(record.type, record.data, record.key, record.payload)
+            self._insert(record.stream, stream_id, offset, event, record.producer)
+        finally:
+            self._time, self._past = before, False
+        self._database.execute(sql.MOVE_HEAD, {"id": stream_id, "head": offset + 1})
+        self.rung.add(record.stream)
+
+    def advance(self, stream: str, producer: Producer) -> None:
+        """Remember how far `producer` has come in `stream`, without a record: see Log.sequence."""
+        self._seen(self._stream(stream)[0], producer)
+
+    def forget(self, stream: str, producer_id: str) -> None:
+        """Forget how far a producer has come."""
+        place = {"stream_id": self._stream(stream)[0], "producer": producer_id}
+        self._database.execute(sql.FORGET_PRODUCER, place)
+
+    def agent(self, agent_id: str) -> Agent | None:
+        """The agent as it is after what this transaction has done."""
+        row = self._database.execute(sql.AGENT, {"id": agent_id}).fetchone()
+        return decode(row[0]) if row else None
 
     def delete(self, stream: str, limit: int) -> bool:
         """Delete up to `limit` of the oldest records of `stream`; whether the stream is gone now."""
@@ -159,10 +192,8 @@ class Transaction:
             self.size += len(event.payload)
         if stream == REGISTRY:
             self.size += _PROJECTION_COST
-            project(
-                self._database,
-                Record(position, stream, offset, self._time, event.type, event.key, event.data, None),
-            )
+            happened = Record(position, stream, offset, self._time, event.type, event.key, event.data, None)
+            (project_past if self._past else project)(self._database, happened)
 
 
 class Writing:

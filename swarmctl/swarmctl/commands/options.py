@@ -21,6 +21,7 @@ OptionalAgents = Annotated[
     typer.Argument(metavar="[AGENT]...", help="Ids, starts of ids, or names.", autocompletion=complete_agent),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document, for programs.")]
+ForceOption = Annotated[bool, typer.Option("--force", help="Replace the file if it is there.")]
 FollowOption = Annotated[bool, typer.Option("-f", "--follow", help="Go on as more comes.")]
 
 
