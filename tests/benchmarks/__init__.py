@@ -12,4 +12,7 @@ weight      memory of 50 running agents, CPU of 100 idle ones
 throughput  a million lines of one agent
 latency     from an agent's write to the line in `logs -f`, alone and beside 100 busy agents
 writers     64 agents writing at once
+supervision the supervisor with 500 agents: memory, idle CPU, starts, deaths
+supervised  ...which it runs under a notify socket, and whose log it watches
+programs    ...and the programs that say when they begin
 """

@@ -21,7 +21,8 @@ Each listens on a unix socket alone and is set up for speed as its documentation
 than it needs (each child closes that many), log level warn. circus: no statistics daemon, log level warning, no warm-up
 delay, respawn off. pm2: fork mode, interpreter none, no vizion (it looks for a repository), no automation (a module in
 the agent), autorestart off, logs of idle jobs to /dev/null, its version check off. Where output is measured, each
-writes it to a file without rotation and without timestamps: stdout_logfile, FileStream, out_file.
+writes it to a file without rotation and without timestamps: stdout_logfile, FileStream, out_file. Only for the rows
+of the supervisor is their restarting on (autorestart=true, respawn = True), all else of it at its default.
 """
 _PATIENCE = 120.0  # seconds for a peer to have started all its jobs
 
@@ -95,7 +96,7 @@ serverurl=unix://{socket}
         return f"""[program:{job.name}]
 command={shlex.join(job.command)}
 autostart={str(autostart).lower()}
-autorestart=false
+autorestart={str(job.restarted).lower()}
 startsecs=0
 redirect_stderr=true
 stdout_logfile={log}
@@ -143,7 +144,7 @@ warmup_delay = 0
             f"[watcher:{job.name}]",
             f"cmd = {shlex.join(job.command)}",
             f"autostart = {autostart}",
-            "respawn = False",
+            f"respawn = {job.restarted}",
             "graceful_timeout = 1",
             *(stream if job.kept else []),
             "",
@@ -186,7 +187,7 @@ class Pm2(Peer):
             "args": job.command[1:],
             "interpreter": "none",
             "exec_mode": "fork",
-            "autorestart": False,
+            "autorestart": job.restarted,
             "vizion": False,
             "automation": False,
             "pmx": False,

@@ -14,11 +14,15 @@ from .scene import Scene
 
 @dataclass(frozen=True)
 class Job:
-    """One command to be run by a tool. `kept`: its output is kept in a file of its own, or in the log."""
+    """One command to be run by a tool.
+
+    `kept`: its output is kept in a file of its own, or in the log. `restarted`: it is started again whenever it ends.
+    """
 
     name: str
     command: list[str]
     kept: bool = False
+    restarted: bool = False
 
 
 def idle(count: int) -> list[Job]:
@@ -79,9 +83,12 @@ class Swarmctl(Tool):
     def up(self, running: list[Job], ready: list[Job] = []) -> None:  # noqa: B006 - never changed
         self.run([self.program, "spawn", "--", "true"])  # makes the log, which only the first one pays for
         if running:
-            lines = [json.dumps({"command": job.command, "name": job.name}) for job in running]
+            lines = [json.dumps(self._wish(job)) for job in running]
             (self.home / "jobs.jsonl").write_text("\n".join(lines) + "\n")
             self.run([self.program, "spawn", "--from", str(self.home / "jobs.jsonl")])
+
+    def _wish(self, job: Job) -> dict[str, object]:
+        return {"command": job.command, "name": job.name, "restart": "always" if job.restarted else "no"}
 
     def list_command(self) -> list[str]:
         return [self.program, "list"]
