@@ -52,13 +52,13 @@ def test_the_second_supervisor_is_refused(log: Log) -> None:
 def test_once_does_what_is_to_be_done_and_ends(log: Log) -> None:
     """With nothing to do it ends at once; with a run to finish when that is finished, and none is watched."""
     started = time.monotonic()
-    assert Supervisor(log.home, "--once").ended() == 0
+    assert Supervisor(log.home, '{"once":true}').ended() == 0
     assert time.monotonic() - started < 30, "it has waited for something"
     agent = agents.sh(log, "echo a; read line < $PWD/go; exit 3", cwd=_with_fifo(log.home))
     agents.kill(agent["daemon"]["pid"])
     Path(log.home.path, "go").write_text("go\n", encoding="ascii")
     until(lambda: state(agent["child"]["pid"]) == "Z", "the child's end")
-    assert Supervisor(log.home, "--once").ended() == 0
+    assert Supervisor(log.home, '{"once":true}').ended() == 0
     ended = agents.get(log, agent["id"])
     assert (ended["state"], ended["exit_code"], agents.output(log, agent["id"])) == ("failed", 3, b"a\n")
     assert [one.data["reason"] for one in log.read(events.SUPERVISOR, types=[events.SUPERVISOR_STOPPED])] == [
