@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: help demo test check format bench torture clean
+.PHONY: help demo systemd-demo test check format bench torture clean
 .DEFAULT_GOAL := help
 
 help: ## show these lines
@@ -23,6 +23,9 @@ demo: $(STAMP) ## a tour of the main job, on this checkout
 
 test: $(STAMP) ## the whole test suite
 	@$(BIN)/python -m pytest
+
+systemd-demo: $(STAMP) ## twenty agents beside a real systemd in namespaces of its own; as root
+	@PYTHONPATH=tests $(BIN)/python -m support.systemd_demo
 
 check: $(STAMP) ## lint, format, types, import rules
 	@$(BIN)/ruff check .
