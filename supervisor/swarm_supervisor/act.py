@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 from collections import deque
 
-from swarm_daemon import control, spawn
+from swarm_daemon import control, keeper, spawn
+from swarm_daemon.process import from_data
 from swarm_store import events, lifecycle, registry
 from swarm_store.errors import NameTaken, NotPossible
 
@@ -163,9 +164,10 @@ class Act:
             return events.agent_start_failed(
                 action.agent_id, action.run, outcome=lifecycle.FAILED, exit_code=None, reason=action.why
             )
-        if action.kind == decide.LOSE:
-            return events.agent_lost(action.agent_id, action.run, reason=action.why)
         agent = registry.get(self.log, action.agent_id)
+        if action.kind == decide.LOSE:
+            keeper.release(from_data(agent["keeper"]) if agent else None)  # nothing of what it keeps can be read
+            return events.agent_lost(action.agent_id, action.run, reason=action.why)
         restarts = policy.restarts_so_far(agent) if agent else 0
         return events.agent_crash_looped(action.agent_id, action.run, restarts=restarts)
 

@@ -6,16 +6,19 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from support.looking import DEADLINE, until
+from support import agents
+from support.looking import DEADLINE, is_running, until
 from swarm_daemon.process import Identity, identify, send
 from swarm_store import events
 from swarm_store.errors import LogUnusable
 from swarm_store.events import Record
+from swarm_store.fold import Agent
 from swarm_store.home import Home
 from swarm_store.log import Log
 
@@ -140,3 +143,27 @@ def done(log: Log, kind: str) -> list[str]:
 def history(log: Log, agent_id: str, type: str) -> list[Record]:
     """The agent's events of one type."""
     return [one for one in log.read(events.REGISTRY, key=agent_id, limit=1 << 20) if one.type == type]
+
+
+def gated(log: Log, script: str, **options: Any) -> Agent:
+    """Spawn a shell script that can `read line < go`, which waits until `let_go`."""
+    place = tempfile.mkdtemp(prefix="gate-", dir=log.home.path)
+    os.mkfifo(os.path.join(place, "go"))
+    return agents.sh(log, script, cwd=place, **options)
+
+
+def let_go(agent: Agent) -> None:
+    """Let an agent of `gated` read a line."""
+    with open(os.path.join(agent["cwd"], "go"), "w", encoding="ascii") as gate:
+        gate.write("go\n")
+
+
+def adopted(log: Log, agent_id: str, epoch: int = 1) -> Agent:
+    """The agent, once its run has its `epoch`-th successor."""
+    until(lambda: agents.get(log, agent_id)["epoch"] == epoch, f"adoption {epoch} of {agent_id}")
+    return agents.get(log, agent_id)
+
+
+def gone(pid: int) -> None:
+    """Wait until a process is no more than a zombie."""
+    until(lambda: not is_running(pid), f"the end of {pid}")
