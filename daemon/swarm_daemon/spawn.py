@@ -208,7 +208,12 @@ def _outcomes(log: Log, under_way: dict[int, Launch]) -> Iterator[tuple[str, dic
 
 
 def start_failed(log: Log, agent_id: str, number: int, error: CannotStart, launch: Launch | None = None) -> CannotStart:
-    """Record a start that failed before its daemon could record it itself; where it has, its word stands."""
+    """Record a start that failed before its daemon could record it itself; where it has, its word stands.
+
+    That the run has another daemon is no failure of the run: whoever launched it died, and somebody else did as well.
+    """
+    if error.exit_code == NotPossible.exit_code:
+        return error
     failed = events.agent_start_failed(
         agent_id, number, outcome=lifecycle.FAILED, exit_code=error.exit_code, reason=error.message
     )

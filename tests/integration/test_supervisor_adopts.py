@@ -128,8 +128,7 @@ def test_an_ended_run_is_cleared_up(log: Log) -> None:
     os.kill(agent["daemon"]["pid"], signal.SIGSTOP)
     let_go(agent)
     until(lambda: state(agent["child"]["pid"]) == "Z", "the child's end")
-    said = {"outcome": "failed", "exit_code": 3, "signal": None, "output": {"stdout": 0, "stderr": 0}, "left": 0}
-    registry.publish(log, events.agent_exited(agent["id"], 1, **said))
+    registry.publish(log, events.agent_exited(agent["id"], 1, outcome="failed", exit_code=3, left=0))
     agents.kill(agent["daemon"]["pid"])
     before = agents.get(log, agent["id"])
     with supervising(log.home):
