@@ -14,7 +14,6 @@ from .run import Run, read_record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from swarm_store.fold import Agent
     from swarm_store.home import Home
     from swarm_store.log import Log
 
@@ -29,16 +28,15 @@ def register_again(log: Log, run: Run) -> bool:
     return True
 
 
-def unknown_runs(home: Home, agents: dict[str, Agent]) -> list[Run]:
-    """Runs with processes of their own, by their files, of agents that `agents` lacks or has at an earlier run."""
+def unknown_runs(home: Home, runs: dict[str, int]) -> list[Run]:
+    """Runs with processes of their own, by their files, of agents that `runs` lacks or has at an earlier run."""
     found = []
     for agent_id in _names(home.agents):
         for name in _names(home.agent(agent_id)):
             number = name.removeprefix("run-")
             if name != number and number.isdigit():
                 run = Run(home, agent_id, int(number))
-                known = agents.get(agent_id)
-                if (known is None or known["run"] < run.number) and os.path.exists(run.who):
+                if runs.get(agent_id, 0) < run.number and os.path.exists(run.who):
                     found.append(run)
     return found
 

@@ -53,6 +53,8 @@ DROP_AGENT = "DELETE FROM agents WHERE id = :id"
 AGENT = "SELECT agent FROM agents WHERE id = :id"
 AGENTS = "SELECT agent FROM agents ORDER BY spawned"
 LIVING = "SELECT agent FROM agents WHERE live = 1 ORDER BY spawned"
+RUNS = "SELECT id, json_extract(agent, '$.run') FROM agents ORDER BY spawned"
+LIVING_RUNS = "SELECT id, json_extract(agent, '$.run') FROM agents WHERE live = 1 ORDER BY spawned"
 NAMED = "SELECT agent FROM agents WHERE name = :name ORDER BY live DESC, spawned DESC LIMIT 1"
 ID_PREFIX = "SELECT id FROM agents WHERE id >= :prefix AND id < :prefix || 'zzzzzzzz~' ORDER BY spawned DESC LIMIT 6"
 

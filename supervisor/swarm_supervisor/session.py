@@ -93,9 +93,9 @@ class Session:
         self._log.append(events.SUPERVISOR, [started], durable=True)
         self._head = self._log.head(events.REGISTRY)
         self._loop.watch(os.dup(self._bell.file), self._rung)
-        agents = {agent["id"]: agent for agent in registry.agents(self._log, ended=True)}
-        again = [run.agent_id for run in unknown_runs(self._home, agents) if register_again(self._log, run)]
-        for agent_id in (*agents, *again):
+        known = registry.runs(self._log, ended=True)
+        again = [run.agent_id for run in unknown_runs(self._home, known) if register_again(self._log, run)]
+        for agent_id in (*known, *again):
             self._look_soon(agent_id)
         self._reconcile(tree.marked(), {"register": again} if again else {})
         self._loop.after(SWEEP_SECONDS, self._sweep)
@@ -153,8 +153,8 @@ class Session:
 
     def look_at_all(self) -> None:
         """Look at every living agent in the next turn, whatever has happened or not."""
-        for agent in registry.agents(self._log):
-            self._look_soon(agent["id"])
+        for agent_id in registry.runs(self._log):
+            self._look_soon(agent_id)
 
     def _look_soon(self, agent_id: str) -> None:
         self._to_look[agent_id] = None
@@ -211,14 +211,15 @@ class Session:
         """Be woken when whoever answers for the agent ends: its daemon, or before that its spawner."""
         is_over = agent["ended_at"] and not has_daemon  # one that has ended may still have to be cleared up
         who = None if is_over else from_data(agent["daemon"] or agent["spawner"])
-        pid, _ = self._guards.get(agent["id"], (0, 0))
+        agent_id: str = agent["id"]  # for the callback, which would keep the whole agent otherwise
+        pid, _ = self._guards.get(agent_id, (0, 0))
         if who is not None and who.pid == pid:
             return
-        self._unguard(agent["id"])
+        self._unguard(agent_id)
         file = open_verified(who)
         if who is not None and file is not None:
-            self._guards[agent["id"]] = (who.pid, file)
-            self._loop.watch(file, lambda: self._guard_ended(agent["id"]))
+            self._guards[agent_id] = (who.pid, file)
+            self._loop.watch(file, lambda: self._guard_ended(agent_id))
 
     def _unguard(self, agent_id: str) -> None:
         guard = self._guards.pop(agent_id, None)

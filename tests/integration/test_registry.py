@@ -53,6 +53,8 @@ def test_the_living_are_listed_and_the_ended_on_request(log: Log) -> None:
     registry.publish(log, happened("c", "agent:starting"))
     assert [agent["id"] for agent in registry.agents(log)] == ["c", "d", "b"]
     assert [agent["id"] for agent in registry.agents(log, ended=True)] == ["c", "a", "d", "b"]
+    assert list(registry.runs(log).items()) == [("c", 1), ("d", 1), ("b", 1)]
+    assert list(registry.runs(log, ended=True)) == ["c", "a", "d", "b"]
 
 
 def test_a_living_agents_name_is_taken(log: Log) -> None:
