@@ -3,8 +3,8 @@
 A listener is a FIFO of its own in the bell's directory, `bells/<stream>/<pid>.<n>`; to ring is to write one byte into
 each. So a stream nobody listens to costs the writer one failed directory look-up; a listener needs no inotify instance
 (a user may have 128 of those, fewer than agents); and one that died is told by the kernel (ENXIO) and swept by the next
-ring. A ring is missed only if the writer dies between commit and ring: followers look again after `NET` seconds,
-daemons after swarm_daemon.agent.NET_SECONDS.
+ring, or by the supervisor where none comes. A ring is missed only if the writer dies between commit and ring: followers
+look again after `NET` seconds, daemons after swarm_daemon.agent.NET_SECONDS.
 """
 
 from __future__ import annotations
@@ -41,20 +41,12 @@ def ring(home: Home, names: Iterable[str]) -> None:
 
 def ring_all(home: Home) -> None:
     """Wake everybody who listens to anything. Never raises."""
-    try:
-        names = os.listdir(home.bells)
-    except OSError:
-        return
-    for name in names:
+    for name in _names(home.bells):
         _ring_in(os.path.join(home.bells, name))
 
 
 def _ring_in(directory: str) -> None:
-    try:
-        listeners = os.listdir(directory)
-    except OSError:
-        return
-    for listener in listeners:
+    for listener in _names(directory):
         if not listener.startswith("."):  # one that is still being made
             _wake(os.path.join(directory, listener))
 
@@ -64,12 +56,34 @@ def is_listened_to(home: Home, name: str) -> bool:
     return os.path.exists(_directory(home, name)) or os.path.exists(_directory(home, ALL))
 
 
-def _wake(path: str) -> None:
+def sweep(home: Home) -> None:
+    """Remove the listeners of dead processes that nobody rings any more: a follower of an ended agent's output, say."""
+    for name in _names(home.bells):
+        directory = os.path.join(home.bells, name)
+        for listener in _names(directory):
+            path = os.path.join(directory, listener)
+            if not listener.startswith("."):
+                fifo = _open(path)
+                if fifo is not None:
+                    os.close(fifo)
+            elif not os.path.exists(f"/proc/{listener[1:].partition('.')[0]}"):
+                _remove(path)
+        try:
+            os.rmdir(directory)
+        except OSError:
+            pass  # somebody listens
+
+
+def _names(directory: str) -> list[str]:
     try:
-        fifo = os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError as error:
-        if error.errno == errno.ENXIO:
-            _remove(path)
+        return os.listdir(directory)
+    except OSError:
+        return []
+
+
+def _wake(path: str) -> None:
+    fifo = _open(path)
+    if fifo is None:
         return
     try:
         os.write(fifo, b"\0")
@@ -77,6 +91,16 @@ def _wake(path: str) -> None:
         pass  # full: it has been rung and not been answered yet
     finally:
         os.close(fifo)
+
+
+def _open(path: str) -> int | None:
+    """A listener's FIFO for writing; None where it is gone, or where its listener is dead, and then it is removed."""
+    try:
+        return os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        if error.errno == errno.ENXIO:
+            _remove(path)
+        return None
 
 
 def _remove(path: str) -> None:

@@ -13,7 +13,7 @@ from swarm_daemon import launch, tree
 from swarm_daemon.process import from_data, open_verified
 from swarm_daemon.register import register_again, unknown_runs
 from swarm_store import events, registry
-from swarm_store.bells import Bell
+from swarm_store.bells import Bell, sweep
 from swarm_store.clock import microseconds, now
 from swarm_store.codec import encode
 from swarm_store.errors import LogDamaged, SwarmError
@@ -98,6 +98,7 @@ class Session:
         for agent_id in (*known, *again):
             self._look_soon(agent_id)
         self._reconcile(tree.marked(), {"register": again} if again else {})
+        sweep(self._home)
         self._loop.after(SWEEP_SECONDS, self._sweep)
         if any(limit is not None for limit in self._policy):
             self._prune()
@@ -142,6 +143,7 @@ class Session:
         """The safety net."""
         self._loop.after(SWEEP_SECONDS, self._sweep)
         self._singleton.check(self._home)
+        sweep(self._home)
         self._read_news()
         self.look_at_all()
         self._notify.status(self._status())

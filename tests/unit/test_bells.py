@@ -8,7 +8,7 @@ import pytest
 
 from support.facts import note
 from support.programs import Program, run
-from swarm_store.bells import ALL, Bell, ring, wait
+from swarm_store.bells import ALL, Bell, ring, sweep, wait
 from swarm_store.errors import LogUnusable
 from swarm_store.home import Home
 from swarm_store.log import Log
@@ -113,6 +113,25 @@ def test_a_dead_listener_is_swept_by_the_next_ring(home: Home) -> None:
         ring(home, ["s"])
         assert len(os.listdir(os.path.join(home.bells, directory))) == 1
         assert wait([living], 0)
+    assert os.listdir(home.bells) == []
+
+
+def test_dead_listeners_are_swept_without_a_ring(home: Home) -> None:
+    """What killed listeners leave where nobody rings any more is removed; who lives hears nothing of it."""
+    with Program(home, LISTENER, "agents/a") as one, Program(home, LISTENER, "agents/b") as other:
+        for listener in (one, other):
+            assert listener.line() == "listening"
+        one.kill()
+        other.kill()
+        half_made = os.path.join(home.bells, "agents%2Fb", f".{other.pid}.2")
+        os.mkfifo(half_made)
+        with Bell(home, "agents/b") as bell:
+            sweep(home)
+            assert os.listdir(home.bells) == ["agents%2Fb"]
+            assert len(os.listdir(os.path.join(home.bells, "agents%2Fb"))) == 1
+            assert not wait([bell], 0)
+            ring(home, ["agents/b"])
+            assert wait([bell], 10)
     assert os.listdir(home.bells) == []
 
 
