@@ -52,8 +52,8 @@ def start(home: Home, agent_id: str, number: int) -> Daemon:
         log = Log(home, create=False, lock_timeout=LOCK_TIMEOUT)
         who = {"daemon": myself(), "keeper": held_by.as_data(), "child": held.identity.as_data()}
         by = run.confined()["by"]
+        write_aside(run.who, {**who, "monotonic": time.monotonic()})  # first: it may find no room
         registry.publish(log, events.agent_starting(agent_id, number, **who, limited_by=by))
-        write_aside(run.who, {**who, "monotonic": time.monotonic()})
     except BaseException:
         held.give_up()
         keeper.release(held_by)

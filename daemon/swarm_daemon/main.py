@@ -7,7 +7,7 @@ import os
 import sys
 
 from swarm_store.codec import encode
-from swarm_store.errors import SwarmError
+from swarm_store.errors import CannotStart, SwarmError
 from swarm_store.home import locate
 
 from .begin import adopt, start
@@ -70,14 +70,22 @@ def _start_by_handshake(agent_id: str, number: str) -> Daemon:
     try:
         daemon = start(locate(), agent_id, int(number))
     except SwarmError as error:
-        _answer({"error": error.message, "hint": error.hint, "exit_code": error.exit_code})
+        _refuse(error)
         raise
+    except OSError as error:
+        refused = CannotStart(f"the daemon could not start: {error.strerror}", "look at disk space and limits")
+        _refuse(refused)
+        raise refused from None
     except Exception as error:
         _answer({"error": f"the daemon could not start: {error!r}", "hint": "", "exit_code": 125})
         raise
     _heed_signals(daemon)  # before anybody knows whom to signal
     _answer({"daemon": daemon.agent["daemon"], "child": daemon.agent["child"]})
     return daemon
+
+
+def _refuse(error: SwarmError) -> None:
+    _answer({"error": error.message, "hint": error.hint, "exit_code": error.exit_code})
 
 
 def _answer(outcome: dict[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,8 +12,10 @@ import pytest
 from support import agents
 from support.looking import state, until
 from support.small_disk import SmallDisk
+from swarm_daemon import spawn as spawning
+from swarm_daemon.run import Run
 from swarm_store import registry
-from swarm_store.errors import LogUnusable
+from swarm_store.errors import CannotStart, LogUnusable
 from swarm_store.home import Home
 from swarm_store.log import Log
 
@@ -55,3 +58,15 @@ def test_spawn_on_a_full_disk_leaves_nothing(disk: SmallDisk) -> None:
                 agents.spawn(log, "true")
         ballast.unlink()
         assert [agent for agent in registry.agents(log) if agent["state"] == "spawned"] == []
+
+
+def test_a_daemon_without_room_for_its_own_files_says_so(log: Log) -> None:
+    """A start that fails for want of a file is recorded as failed, with the reason in words, and leaves nothing."""
+    wish = spawning.request(log.home, ["true"])
+    run = Run(log.home, wish.agent_id, 1)
+    os.makedirs(run.who)  # in the way of the file of that name
+    [(_, outcome)] = spawning.spawn(log, [wish])
+    assert isinstance(outcome, CannotStart) and outcome.message == "the daemon could not start: Is a directory"
+    agent = agents.get(log, wish.agent_id)
+    assert (agent["state"], agent["reason"]) == ("failed", outcome.message)
+    assert not os.path.exists(run.path)
