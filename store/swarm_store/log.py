@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 FOREVER = 1 << 62
 LOCK_TIMEOUT = 10.0
+CLOSE_SECONDS = 1.0  # whoever is done does not wait long
 VACUUM_PAGES = 250
 PAUSE = 0.002
 
@@ -118,10 +119,11 @@ class Log:
         if self.lock is None or not self.is_current():
             self.database.close()
             return self.lock.close() if self.lock else None
+        self.lock.timeout = min(self.lock.timeout, CLOSE_SECONDS)
         try:
             with self.lock:
                 self.database.close()
-        except LogBusy:
+        except LogBusy:  # its holder is not done, so we are not the last
             self.database.close()
         self.lock.close()
         return None
