@@ -36,9 +36,14 @@ run swarmctl logs -n 2 lint compile
 say "Kill the daemon of the one that runs for ever, as hard as can be. Its child does not notice."
 daemon=$(swarmctl show --json forever | python -c 'import json, sys; print(json.load(sys.stdin)["daemon"]["pid"])')
 run kill -9 "$daemon"
+run swarmctl list
+
+say "A supervisor (here for once; \`supervisor run\`, or systemd, for good) has a successor take the run over."
+run swarmctl supervisor run --once
+run swarmctl list
 run swarmctl doctor || true
 
-say "Cancel it all the same: the canceller takes the dead daemon's place, and no byte is lost."
+say "Cancel it: TERM to the whole tree, a grace period, KILL. No byte was lost."
 run swarmctl cancel --grace 2s forever
 run swarmctl logs -n 3 forever
 
