@@ -9,11 +9,15 @@ from __future__ import annotations
 import os
 
 from swarm_store import lifecycle, registry
+from swarm_store.errors import SwarmError
 
+from .process import from_data, is_alive
 from .run import Run, read_record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Container
+
     from swarm_store.home import Home
     from swarm_store.log import Log
 
@@ -38,6 +42,26 @@ def unknown_runs(home: Home, runs: dict[str, int]) -> list[Run]:
                 run = Run(home, agent_id, int(number))
                 if runs.get(agent_id, 0) < run.number and os.path.exists(run.who):
                     found.append(run)
+    return found
+
+
+def abandoned(home: Home, known: Container[str], created: int) -> list[str]:
+    """Agents that were to be registered and never will be: nobody knows them, and who wrote their specs is dead.
+
+    Specs that are older than the log (`created`, in microseconds) are another log's, and kept: it may come back.
+    """
+    found = []
+    for agent_id in _names(home.agents):
+        run = Run(home, agent_id, 1)
+        if agent_id in known or os.path.exists(run.who):
+            continue
+        try:
+            written = os.stat(run.spec_path).st_mtime_ns // 1000
+            spawner = from_data(run.spec()["agent"]["spawner"])
+        except (OSError, ValueError, KeyError, SwarmError):
+            continue  # it is just being written, or was by something else
+        if written >= created and not is_alive(spawner):
+            found.append(agent_id)
     return found
 
 

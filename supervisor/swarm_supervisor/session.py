@@ -7,11 +7,12 @@ a minute it looks at everything that lives anyway. It keeps nothing: what it hol
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 
 from swarm_daemon import launch, tree
 from swarm_daemon.process import from_data, open_verified
-from swarm_daemon.register import register_again, unknown_runs
+from swarm_daemon.register import abandoned, register_again, unknown_runs
 from swarm_store import events, registry
 from swarm_store.bells import Bell, sweep
 from swarm_store.clock import microseconds, now
@@ -94,6 +95,7 @@ class Session:
         self._head = self._log.head(events.REGISTRY)
         self._loop.watch(os.dup(self._bell.file), self._rung)
         known = registry.runs(self._log, ended=True)
+        self._clear_abandoned(known)
         again = [run.agent_id for run in unknown_runs(self._home, known) if register_again(self._log, run)]
         for agent_id in (*known, *again):
             self._look_soon(agent_id)
@@ -143,6 +145,7 @@ class Session:
         """The safety net."""
         self._loop.after(SWEEP_SECONDS, self._sweep)
         self._singleton.check(self._home)
+        self._clear_abandoned(registry.runs(self._log, ended=True))
         sweep(self._home)
         self._read_news()
         self.look_at_all()
@@ -157,6 +160,12 @@ class Session:
         """Look at every living agent in the next turn, whatever has happened or not."""
         for agent_id in registry.runs(self._log):
             self._look_soon(agent_id)
+
+    def _clear_abandoned(self, known: dict[str, int]) -> None:
+        """Remove what spawners have left that were killed before they had registered anything."""
+        found = abandoned(self._home, known, int(self._log.fact("created")))
+        for agent_id in set(found) - registry.runs(self._log, ended=True).keys():  # registered by now, and then died
+            shutil.rmtree(self._home.agent(agent_id), ignore_errors=True)
 
     def _look_soon(self, agent_id: str) -> None:
         self._to_look[agent_id] = None

@@ -8,8 +8,10 @@ import pytest
 
 from support import agents
 from support.agents import sh
-from support.facts import happened
-from swarm_daemon.register import register_again, unknown_runs
+from support.facts import IDENTITY, happened
+from swarm_daemon import spawn as spawning
+from swarm_daemon.process import myself
+from swarm_daemon.register import abandoned, register_again, unknown_runs
 from swarm_daemon.run import Run
 from swarm_store import events, registry
 from swarm_store.fold import Agent
@@ -83,3 +85,15 @@ def test_a_name_that_is_taken_is_left_out(log: Log, agent: Agent, tmp_path_facto
         registry.publish(other, happened("b", events.AGENT_SPAWNED, name="n"))
         assert register_again(other, Run(log.home, agent["id"], 1))
         assert agents.get(other, agent["id"])["name"] is None
+
+
+def test_what_a_spawner_left_that_died_is_abandoned(log: Log, agent: Agent) -> None:
+    """A spec that nobody registered is abandoned once its spawner is dead; not before, and not if it is older."""
+    mine, theirs = spawning.request(log.home, ["true"]), spawning.request(log.home, ["true"])
+    for wish, spawner in ((mine, myself()), (theirs, IDENTITY)):
+        spec = {**wish.spec, "agent": {**wish.spec["agent"], "spawner": spawner}}
+        Run(log.home, wish.agent_id, 1).prepare(spec)
+    created = int(log.fact("created"))
+    assert abandoned(log.home, {agent["id"]}, created) == [theirs.agent_id]
+    assert abandoned(log.home, {agent["id"], theirs.agent_id}, created) == []
+    assert abandoned(log.home, {agent["id"]}, created + 10**12) == []
