@@ -74,7 +74,8 @@ class Torture:
                 next_look = time.monotonic() + 0.2
             if moment >= next_fault and self.runs.all:
                 self.faults.one()
-                next_fault = max(next_fault + self.chance.expovariate(self.rate), moment - 1.0)
+                pause = self.chance.expovariate(self.rate) * self.chance.choice([0.1, 0.5, 1.0, 2.4])
+                next_fault = max(next_fault + pause, moment - 1.0)
             if moment - told >= TELL_SECONDS:
                 told = moment
                 self._tell(end - moment)

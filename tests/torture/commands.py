@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
 from swarm_daemon.process import Identity, identify
+from swarm_store.statements import BROKEN_STREAMS
 
 from .report import Report
 from .scene import Scene
 
 SWARMCTL = str(Path(sys.executable).parent / "swarmctl")
-STOPPED_ON_REQUEST = 6
+OWN = (0, 1, 3, 4, 125, -9, -15)  # statuses that a command may end with, here
 
 
 @dataclass
@@ -73,12 +76,15 @@ class Commands:
 
     def _ended(self, command: Command) -> None:
         status, said = command.process.returncode, command.err.read_text(errors="replace")
+        if command.words[0] == "backup":
+            self._check_backup(Path(command.words[1]), status)
         if command.words[0] == "spawn":
             lines = command.out.read_text(errors="replace").split("\n")[:-1]  # what follows the last newline is cut
             self.spawned.update(lines)
         name = " ".join(word for word in command.words[:2] if not any(map(str.isdigit, word)))[:24]
         self._report.statuses[f"{name}: {status}"] += 1
-        is_bad = "Traceback" in said or status not in (0, 1, 3, 4, 124, STOPPED_ON_REQUEST, -9, -15)
+        is_own = status in OWN or command.words[0] == "wait"  # whose status may be the agent's
+        is_bad = "Traceback" in said or not is_own
         if is_bad:
             self._report.problem(f"swarmctl {' '.join(command.words)[:80]}: status {status}: {said[-2000:]}")
         elif command.words[:2] == ("supervisor", "run"):
@@ -88,6 +94,19 @@ class Commands:
             self._report.statuses[f"says: {' '.join(said.split())[:60]}"] += 1
         command.out.unlink()
         command.err.unlink()
+
+    def _check_backup(self, path: Path, status: int) -> None:
+        """A backup is sound and whole, or there is none."""
+        if path.exists():
+            with closing(sqlite3.connect(path)) as copy:
+                found = [row[0] for row in copy.execute("PRAGMA integrity_check")]
+                found += [f"{row[0]} has a hole" for row in copy.execute(BROKEN_STREAMS)]
+            if found != ["ok"]:
+                self._report.problem(f"a backup is not sound: {found}")
+            self._report.backups += 1
+            path.unlink()
+        elif status == 0:
+            self._report.problem("a backup is said to be made, and is not there")
 
     def keep_supervisor(self, *, at_once: bool = False) -> None:
         """Start a supervisor where none is, a moment after it ended, as systemd does; at times two at once."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import time
 from collections.abc import Callable
@@ -18,6 +19,7 @@ from .report import Report
 from .runs import Runs
 from .scene import Scene
 
+COMMANDS = ("cancel", "restart", "prune", "backup", "logs -f", "list", "wait")  # that are killed in the middle too
 LOOKS_AT_LOCK = 200  # until somebody is met who holds it
 
 
@@ -35,6 +37,8 @@ class Faults:
         self._chance = chance
         self._longest = longest  # seconds that something is stopped, or the disk full
         self._disk_until = 0.0
+        self._backups = 0
+        self._last = ""  # the agent to which something was done last
         self._kills: list[tuple[float, Command]] = []
         self.log: Log  # for reading; there is none during a reboot
         self.before_prune: Callable[[], None] = lambda: None
@@ -61,11 +65,12 @@ class Faults:
             "list": (1, lambda: self._command("list", "--all", "--json")),
             "wait": (1, lambda: self._about_one("wait", "--timeout", "5s")),
             "prune": (1.5, self._prune),
+            "backup": (0.7, self._backup),
         }
         if scene.has_disk:
             self._table["full disk"] = (1.5, self._fill)
         if scene.has_boot:
-            self._table["reboot"] = (0.4, self._reboot)
+            self._table["reboot"] = (0.2, self._reboot)
 
     def one(self) -> None:
         """Do one of them, by chance."""
@@ -99,8 +104,12 @@ class Faults:
         return [agent for agent in registry.agents(self.log) if agent["daemon"]]
 
     def _some(self) -> Agent | None:
+        """Any, and at times the last one again: what goes wrong while something else does is what nobody thinks of."""
         living = self._living()
-        return self._chance.choice(living) if living else None
+        again = [agent for agent in living if agent["id"] == self._last]
+        chosen = self._chance.choice(again if again and self._chance.random() < 0.4 else living) if living else None
+        self._last = chosen["id"] if chosen else ""
+        return chosen
 
     def _kill(self, *whom: str) -> bool:
         agent = self._some()
@@ -186,10 +195,20 @@ class Faults:
         self.before_prune()
         return self._command("prune", "--older-than", f"{max(3, int(self._longest * 3))}s")
 
+    def _backup(self) -> bool:
+        self._backups += 1
+        return self._command("backup", os.path.join(self._scene.path, f"backup-{self._backups}.db"))
+
     def _kill_command(self) -> bool:
         """Start a command, to be killed in the middle; it is counted when that has met it alive."""
         chosen = self._chance.choice(
-            [self._cancel, self._restart, self._prune, *(self._table[name][1] for name in ("logs -f", "list", "wait"))]
+            [
+                self._cancel,
+                self._restart,
+                self._prune,
+                self._backup,
+                *(self._table[name][1] for name in ("logs -f", "list", "wait")),
+            ]
         )
         before = len(self._commands.running)
         if chosen() and len(self._commands.running) > before:

@@ -22,6 +22,7 @@ class Report:
     runs: int = 0
     lines: int = 0
     bytes: int = 0
+    backups: int = 0
 
     def problem(self, what: str) -> None:
         self.problems.append(what)
