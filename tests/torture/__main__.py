@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import glob
 import json
 import os
 import random
@@ -124,7 +125,8 @@ class Torture:
 
     def _look_for_tracebacks(self) -> None:
         """What a daemon says last before it dies of a fault of its own."""
-        for notes in Path(self.scene.home.agents).glob("*/run-*/daemon.log"):
+        # Not Path.glob, which raises where a directory goes while it looks.
+        for notes in map(Path, glob.glob(f"{self.scene.home.agents}/*/run-*/daemon.log")):
             try:
                 said = notes.read_text(errors="replace")
             except OSError:
