@@ -10,6 +10,7 @@ from random import Random
 
 from swarm_daemon.process import Identity, from_data, send
 from swarm_store import events, registry
+from swarm_store.errors import LogUnusable
 from swarm_store.fold import Agent
 from swarm_store.log import Log
 
@@ -101,7 +102,10 @@ class Faults:
     # -- kill and stop
 
     def _living(self) -> list[Agent]:
-        return [agent for agent in registry.agents(self.log) if agent["daemon"]]
+        try:
+            return [agent for agent in registry.agents(self.log) if agent["daemon"]]
+        except LogUnusable:
+            return []  # a writer that we have stopped: others wait until it goes on
 
     def _some(self) -> Agent | None:
         """Any, and at times the last one again: what goes wrong while something else does is what nobody thinks of."""
