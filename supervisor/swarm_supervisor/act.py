@@ -12,7 +12,7 @@ from collections import deque
 from swarm_daemon import control, keeper, spawn
 from swarm_daemon.process import from_data
 from swarm_store import events, lifecycle, registry
-from swarm_store.errors import NameTaken, NotPossible
+from swarm_store.errors import IllegalTransition, NameTaken, NotPossible
 
 from . import decide, policy
 from .doing import Start, Successor, Sweep
@@ -146,10 +146,10 @@ class Act:
         try:
             restarts = policy.restarts_so_far(agent) + 1
             number = spawn.open_run(self.log, agent, reason="policy", restarts=restarts)
-        except NameTaken:
+        except IllegalTransition:
+            return  # somebody else was faster
+        except (NameTaken, NotPossible):  # another has its name, or its directory is gone
             self._say(events.agent_restart_withdrawn(action.agent_id, action.run))
-            return
-        except NotPossible:
             return
         self.busy.add(action.agent_id)
         self._queue.append(lambda: self._start(action.agent_id, number))

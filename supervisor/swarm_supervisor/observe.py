@@ -8,7 +8,7 @@ from swarm_daemon import tree
 from swarm_daemon.control import is_ours
 from swarm_daemon.process import from_data, is_alive
 from swarm_daemon.run import Run
-from swarm_store.lifecycle import TERMINAL
+from swarm_store.lifecycle import LOST, TERMINAL
 
 from .decide import Seen
 
@@ -36,11 +36,11 @@ def observe(home: Home, agent: Agent, marked: Marked | None = None) -> Seen:
 
 
 def _left(agent: Agent, mark: str, marked: Marked | None) -> int:
-    """Processes that an ended run has left; looked for where its daemon has counted some, or nobody has counted."""
+    """Processes that an ended run has left; looked for where its daemon has counted some, or was not there to count."""
     if agent["state"] not in TERMINAL:
         return 0
     if marked is None:
-        if not agent["left"]:
+        if agent["left"] == 0 or (agent["left"] is None and agent["state"] != LOST):
             return 0
         marked = tree.marked()
     return len(marked.get(mark, ()))

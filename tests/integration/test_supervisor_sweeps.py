@@ -1,0 +1,93 @@
+"""Processes that an ended agent has left running are ended, and nobody else's."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import sys
+
+import pytest
+
+from support import agents
+from support.looking import is_running, until
+from support.supervisors import done, gated, gone, history, let_go, supervising
+from swarm_daemon.run import Run
+from swarm_store import events
+from swarm_store.fold import Agent
+from swarm_store.log import Log
+
+# Two that have left the agent's group and session, and outlive it; their PIDs are what it writes.
+LEAVER = "setsid sleep 1000 & echo $!; nohup sh -c 'sleep 1000; :' >/dev/null 2>&1 & echo $!; read line < go; exit 3"
+
+
+def left_by(log: Log, agent: Agent, count: int = 2) -> list[int]:
+    """The PIDs that the agent has written."""
+    return [int(word) for word in until(lambda: _words(log, agent, count), "the PIDs")]
+
+
+def _words(log: Log, agent: Agent, count: int) -> list[bytes]:
+    words = agents.output(log, agent["id"]).split()
+    return words if len(words) >= count else []
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_what_an_ended_agent_has_left_is_ended(log: Log, when: str) -> None:
+    """setsid and nohup do not help: with or without a supervisor at that moment, they are ended, and it is said."""
+    agent = gated(log, LEAVER)
+    left = left_by(log, agent)
+    if when == "before":
+        let_go(agent)
+        assert agents.ended(log, agent["id"])["left"] == 3  # the nohup'd shell has a child
+        assert all(map(is_running, left))
+    with supervising(log.home):
+        if when == "after":
+            let_go(agent)
+        for pid in left:
+            gone(pid)
+        until(lambda: agents.get(log, agent["id"])["left"] == 0, "it is said")
+    (swept,) = history(log, agent["id"], events.AGENT_SWEPT)
+    assert swept.data == {"run": 1, "processes": 3}
+    ended = agents.get(log, agent["id"])
+    assert (ended["state"], ended["exit_code"]) == ("failed", 3)
+    assert done(log, "sweep") == [agent["id"]]
+
+
+def test_a_restart_waits_for_the_sweep(log: Log) -> None:
+    """What the last run has left is ended before the next one begins."""
+    agent = gated(log, LEAVER, restart="on-failure")
+    left = left_by(log, agent)
+    with supervising(log.home):
+        let_go(agent)
+        until(lambda: agents.get(log, agent["id"])["run"] == 2, "the second run")
+        assert not any(map(is_running, left))
+        assert [one.data["run"] for one in history(log, agent["id"], events.AGENT_SWEPT)] == [1]
+
+
+def test_what_a_lost_run_has_left_is_ended_too(log: Log) -> None:
+    """Where nobody has counted what a run left, it is looked for."""
+    agent = gated(log, LEAVER)
+    left = left_by(log, agent)
+    with supervising(log.home) as supervisor:
+        shutil.rmtree(Run(log.home, agent["id"], 1).path)
+        for who in ("keeper", "daemon", "child"):
+            agents.kill(agent[who]["pid"])
+        supervisor.send(signal.SIGHUP)
+        assert agents.ended(log, agent["id"])["state"] == "lost"
+        for pid in left:
+            gone(pid)
+    assert len(history(log, agent["id"], events.AGENT_SWEPT)) == 1
+
+
+def test_agents_that_an_agent_has_spawned_are_their_own(log: Log) -> None:
+    """A sweep ends where another agent begins."""
+    swarmctl = os.path.join(os.path.dirname(sys.executable), "swarmctl")
+    agent = gated(log, f"{swarmctl} spawn -- sleep 1000; setsid sleep 1000 & echo $!; read line < go; exit 3")
+    words = until(lambda: _words(log, agent, 2))
+    child, left = words[0].decode(), int(words[1])
+    with supervising(log.home):
+        let_go(agent)
+        gone(left)
+        until(lambda: agents.get(log, agent["id"])["left"] == 0, "the sweep")
+        assert agents.get(log, child)["state"] == "running"
+        assert is_running(agents.get(log, child)["child"]["pid"])
