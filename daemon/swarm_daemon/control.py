@@ -12,7 +12,7 @@ from threading import Thread
 
 from swarm_store import events, lifecycle, registry
 from swarm_store.clock import now
-from swarm_store.errors import NoSuchAgent, NotPossible
+from swarm_store.errors import IllegalTransition, NoSuchAgent, NotPossible
 from swarm_store.log import Log
 from swarm_store.retention import expired
 
@@ -86,13 +86,7 @@ def end_without_daemon(log: Log, agent: Agent) -> None:
     """
     if may_have_daemon(log.home, agent):
         return
-    if agent["state"] == lifecycle.SPAWNED:
-        why = "its daemon was never started"
-        ended = events.agent_start_failed(
-            agent["id"], agent["run"], outcome=lifecycle.CANCELLED, exit_code=None, reason=why
-        )
-        with Log(log.home) as own:  # this may be a thread beside others
-            registry.publish(own, ended)
+    if agent["state"] == lifecycle.SPAWNED and _end_unstarted(log, agent):
         return
     from . import begin  # the whole daemon: only here is it needed
 
@@ -102,6 +96,20 @@ def end_without_daemon(log: Log, agent: Agent) -> None:
         return
     if daemon is not None:
         daemon.follow_to_end()
+
+
+def _end_unstarted(log: Log, agent: Agent) -> bool:
+    """Record the end of a run that nobody has started; whether that is so, or somebody was faster."""
+    why = "its daemon was never started"
+    ended = events.agent_start_failed(
+        agent["id"], agent["run"], outcome=lifecycle.CANCELLED, exit_code=None, reason=why
+    )
+    try:
+        with Log(log.home) as own:  # this may be a thread beside others
+            registry.publish(own, ended)
+    except IllegalTransition:
+        return False
+    return True
 
 
 def end_all_without_daemon(log: Log, agents: list[Agent]) -> None:
