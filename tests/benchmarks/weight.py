@@ -14,16 +14,16 @@ AGENTS = 50
 BAR_MB = 6.0
 IDLE_AGENTS = 100
 IDLE_SECONDS = 30.0
-LOOK_SECONDS = 60.0  # a daemon looks at its inbox this long after its last wake-up: the window is laid around it
 SETTLE_SECONDS = 1.0
+CALM_SECONDS = 15.0  # after the last start, whose aftermath is no idling
 HOW = """
 Memory is PSS (smaps_rollup) in MB of 10^6 bytes. Ours is the sum over the daemons and keepers of 50 agents, divided by
 50: there is nothing else. The peers have one process for all, so a fair view needs two rows: what each process adds
 (with 50 less with none, divided by 50; of pages that are in no file, because a file's share changes with whoever else
 maps it), and the whole with 50. Idle CPU is that of the tools' own processes in the same 30 s, 100 idle agents each,
-laid so that the one look that a daemon takes at its inbox each minute falls into it: once in clock ticks (utime +
-stime), where 0 is "none that can be measured", and once in ms by schedstat, which counts nanoseconds and so sees any
-wake-up.
+from 15 s after the last one's start on; the look that a daemon takes at its inbox every 10 minutes does not fall into
+it. Once in clock ticks (utime + stime), where 0 is "none that can be measured", and once in ms by schedstat, which
+counts nanoseconds and so sees any wake-up.
 """
 
 
@@ -61,7 +61,7 @@ def _idle() -> list[Row]:
         for tool in tools:
             tool.up(idle(IDLE_AGENTS))
         own = {tool.name: tool.own_processes() for tool in tools}
-        time.sleep(LOOK_SECONDS - IDLE_SECONDS / 2)
+        time.sleep(CALM_SECONDS)
         before = {name: _cpu(pids) for name, pids in own.items()}
         time.sleep(IDLE_SECONDS)
         after = {name: _cpu(pids) for name, pids in own.items()}
