@@ -87,6 +87,7 @@ class Session:
             self._close()
 
     def _boot(self) -> None:
+        self._singleton.check(self._home)
         who = self._singleton.who
         started = events.supervisor_started(
             supervisor={key: who[key] for key in NAMED}, host=who["host"], version=self._version

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from typing import Any
 
 
+ROOM = 512  # bytes, at least, that the lock's file has
+
+
 class AlreadyRunning(SwarmError):
     """This log has a supervisor."""
 
@@ -36,11 +39,16 @@ class Singleton:
             who = f"process {known['pid']} on {known['host']}, since {known['since']}" if known else "another process"
             raise AlreadyRunning(f"{home.path} has a supervisor: {who}", "swarmctl supervisor stop ends it") from None
         self.who = {**myself(), "host": os.uname().nodename, "since": rfc3339(now()), "unit": _unit()}
+        self._is_told = self._tell()
+
+    def _tell(self) -> bool:
+        """Write down who holds the lock, over what was there, which needs no room; whether that was possible."""
         try:
-            os.ftruncate(self._file, 0)
-            os.pwrite(self._file, encode(self.who).encode("ascii"), 0)
+            written = os.pwrite(self._file, encode(self.who).ljust(ROOM).encode("ascii"), 0)
+            os.ftruncate(self._file, written)
         except OSError:
-            pass  # a full disk: the lock is held all the same, only nobody can tell by whom
+            return False  # a full disk: the lock is held all the same, only nobody can tell by whom
+        return True
 
     def is_ours(self, home: Home) -> bool:
         """Whether the lock is still what others meet: the state directory may have been removed."""
@@ -51,12 +59,19 @@ class Singleton:
         return (there.st_dev, there.st_ino) == (held.st_dev, held.st_ino)
 
     def check(self, home: Home) -> None:
-        """Raises LogUnusable where is_ours is false: then there may be another supervisor of what is there now."""
+        """Raises LogUnusable where is_ours is false: then there may be another supervisor of what is there now.
+
+        Says who the supervisor is, where there was no room for it before.
+        """
+        self._is_told = self._is_told or self._tell()
         if not self.is_ours(home):
             raise LogUnusable(f"{_path(home)} has been removed", "the supervisor goes on where the directory is there")
 
     def release(self) -> None:
-        os.ftruncate(self._file, 0)
+        try:
+            os.pwrite(self._file, b" " * ROOM, 0)  # the file keeps its length: the next one may find a full disk
+        except OSError:
+            pass  # whoever looks finds that this process is gone
         os.close(self._file)
 
 
@@ -75,7 +90,7 @@ def holder(home: Home) -> dict[str, Any] | None:
 
 def _read(file: int) -> dict[str, Any] | None:
     try:
-        known: dict[str, Any] = decode(os.pread(file, 4096, 0).decode("ascii"))
+        known: dict[str, Any] = decode(os.pread(file, 4096, 0).decode("ascii").strip())
     except ValueError:
         return None  # its holder is just writing it, or has none
     return known

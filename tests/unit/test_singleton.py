@@ -18,6 +18,14 @@ FULL = """
 import resource
 resource.setrlimit(resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))  # no file may hold a byte, as on a full disk
 """
+ROOM = """
+say("full")
+sys.stdin.readline()
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+held.check(home)
+say("told")
+sys.stdin.readline()
+"""
 HOLD = """
 from swarm_supervisor.singleton import Singleton
 held = Singleton(home)
@@ -94,3 +102,25 @@ def test_without_room_it_is_still_the_only_one(home: Home) -> None:
         assert first.line() == "held"
         with pytest.raises(AlreadyRunning, match="another process"):
             Singleton(home)
+
+
+def test_once_there_is_room_it_says_who_it_is(home: Home) -> None:
+    """A supervisor that began on a full disk is known, and can be stopped, as soon as it has looked again."""
+    begin = FULL + HOLD.replace("sys.stdin.readline()", "")
+    with Program(home, begin + ROOM) as first:
+        assert (first.line(), first.line()) == ("held", "full")
+        assert singleton.holder(home) is None
+        first.tell("")
+        assert first.line() == "told"
+        known = singleton.holder(home)
+        assert known is not None and known["pid"] == first.pid
+
+
+def test_the_next_needs_no_room(home: Home) -> None:
+    """Where there has been a supervisor, the next one finds room for who it is on a full disk too."""
+    Singleton(home).release()
+    assert singleton.holder(home) is None
+    before = Path(home.path, "supervisor.lock").stat().st_size
+    mine = Singleton(home)
+    assert Path(home.path, "supervisor.lock").stat().st_size == before >= len(encode(mine.who))
+    mine.release()
