@@ -35,20 +35,20 @@ def _walk(mark: str, keeper: Identity | None, child: Identity | None) -> list[Id
 
 def is_daemon(who: Identity | None) -> bool:
     """Whether the process is a daemon, a keeper, or a child that has not been executed yet."""
-    return who is not None and DAEMON_MARK in _environment(who.pid)
+    return who is not None and DAEMON_MARK in environment(who.pid)
 
 
 def _descendants(pid: int, mark: str) -> list[Identity]:
     found: list[Identity] = []
     for child in children(pid):
-        environment = _environment(child)
-        if child == os.getpid() and DAEMON_MARK not in environment:
+        around = environment(child)
+        if child == os.getpid() and DAEMON_MARK not in around:
             continue  # an agent that cancels itself is not ended by its own hand before it is done
-        if environment.get(DAEMON_MARK, mark) != mark or environment.get(MARK, mark) != mark:
+        if around.get(DAEMON_MARK, mark) != mark or around.get(MARK, mark) != mark:
             continue  # another run's; what cannot be read is a descendant of ours, so it is ours
         who = identify(child)
         if who is not None:
-            found += [] if DAEMON_MARK in environment else [who]
+            found += [] if DAEMON_MARK in around else [who]
             found += _descendants(child, mark)
     return found
 
@@ -79,7 +79,8 @@ def _children_by_psutil(pid: int) -> list[int]:
         return []
 
 
-def _environment(pid: int) -> dict[str, str]:
+def environment(pid: int) -> dict[str, str]:
+    """The environment that a process was started with; empty where it cannot be read."""
     try:
         with open(f"/proc/{pid}/environ", "rb") as file:
             pairs = file.read().decode("utf-8", "surrogateescape").split("\0")
@@ -97,8 +98,8 @@ def marked() -> dict[str, list[Identity]]:
     found: dict[str, list[Identity]] = {}
     for name in os.listdir("/proc"):
         if name.isdigit() and int(name) != os.getpid():
-            environment = _environment(int(name))
-            if MARK in environment and DAEMON_MARK not in environment:
+            around = environment(int(name))
+            if MARK in around and DAEMON_MARK not in around:
                 who = identify(int(name))
-                found.setdefault(environment[MARK], []).extend([who] if who else [])
+                found.setdefault(around[MARK], []).extend([who] if who else [])
     return found

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from .log import Log
 
 # The WAL-reset bug: a checkpoint that races a writer can lose commits. Our write lock keeps both apart.
+_TEMPORARY = tuple(f"swarm.db.{made}" for made in ("new", "restoring", "recovering.work", "recovering.pristine"))
 BUG_FIRST, BUG_LAST = (3, 7, 0), (3, 51, 2)
 
 
@@ -42,7 +43,49 @@ def differing(log: Log) -> list[str]:
     return sorted(one for one in rows.keys() | events.keys() if rows.get(one) != events.get(one))
 
 
+def newest_time(log: Log) -> int:
+    """The latest time that an event in the log has, output apart; microseconds, 0 in an empty log."""
+    row = log.query(sql.NEWEST_TIME)
+    return row[0][0] or 0
+
+
 def loose_modes(home: Home) -> list[str]:
-    """Files of the log that others could open."""
-    paths = [home.database, home.database + "-wal", home.database + "-shm", home.lock]
-    return [path for path in paths if os.path.exists(path) and stat.S_IMODE(os.stat(path).st_mode) & 0o077]
+    """Files and directories of the log and of agents that others could open."""
+    files = [home.database, home.database + "-wal", home.database + "-shm", home.lock]
+    directories = [home.agents, home.bells, *(home.agent(one) for one in _names(home.agents))]
+    runs = [os.path.join(path, name) for path in directories[2:] for name in _names(path)]
+    return [path for path in (*files, *directories, *runs) if _mode(path) & 0o077]
+
+
+def stale_files(home: Home) -> list[str]:
+    """What recoveries and listeners that were killed have left; what is under way stands there too, for a moment."""
+    found = []
+    for name in _names(home.path):
+        if name.startswith(_TEMPORARY):
+            found.append(os.path.join(home.path, name))
+    for bell in _names(home.bells):
+        directory = os.path.join(home.bells, bell)
+        for listener in _names(directory):
+            pid = listener.lstrip(".").partition(".")[0]
+            if not os.path.exists(f"/proc/{pid}"):
+                found.append(os.path.join(directory, listener))
+    return found
+
+
+def set_aside(home: Home) -> list[str]:
+    """Damaged logs that recoveries have kept."""
+    return [name for name in _names(home.path) if ".damaged-" in name and not name.endswith("-wal")]
+
+
+def _mode(path: str) -> int:
+    try:
+        return stat.S_IMODE(os.lstat(path).st_mode)
+    except OSError:
+        return 0
+
+
+def _names(path: str) -> list[str]:
+    try:
+        return sorted(os.listdir(path))
+    except OSError:
+        return []

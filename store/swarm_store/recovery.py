@@ -282,12 +282,17 @@ def _set_aside(home: Home) -> str:
         number += 1
         aside = f"{home.database}.damaged-{stamp}-{number}"
     recovering = home.database + ".recovering"
-    if os.path.exists(recovering + "-shm"):
-        os.unlink(recovering + "-shm")  # an index of the WAL, made anew by whoever opens it
+    for beside, needless in (("-shm", True), ("-wal", _is_empty(recovering + "-wal"))):
+        if needless and os.path.exists(recovering + beside):
+            os.unlink(recovering + beside)  # the first is an index of the second, made anew by whoever opens it
     for beside in reversed(_BESIDE):  # the database last: as long as it is there, this is not done
         if os.path.exists(recovering + beside):
             os.rename(recovering + beside, aside + beside)
     return aside
+
+
+def _is_empty(path: str) -> bool:
+    return os.path.exists(path) and os.path.getsize(path) == 0
 
 
 def _count(home: Home) -> int:

@@ -86,6 +86,8 @@ HALF_REMOVED = (
     " AND NOT EXISTS (SELECT 1 FROM producers p JOIN streams s ON s.id = p.stream_id WHERE s.name = 'imports')"
 )
 
+NEWEST_TIME = "SELECT max(time) FROM records WHERE key IS NOT NULL"
+
 # Deleting an agent's streams, a step at a time.
 SOME_POSITIONS = "SELECT position FROM records WHERE stream_id = :stream_id ORDER BY offset LIMIT :limit"
 DELETE_PAYLOADS = "DELETE FROM payloads WHERE position IN (" + SOME_POSITIONS + ")"

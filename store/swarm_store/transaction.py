@@ -15,7 +15,7 @@ from .codec import decode, encode
 from .driver import sqlite3
 from .errors import LogUnusable, OffsetConflict, ProducerFenced
 from .events import REGISTRY, Event, Record
-from .projection import project, project_past
+from .projection import project, project_past, rebuild
 from .trouble import InWords
 
 TYPE_CHECKING = False
@@ -138,6 +138,10 @@ class Transaction:
         """The agent as it is after what this transaction has done."""
         row = self._database.execute(sql.AGENT, {"id": agent_id}).fetchone()
         return decode(row[0]) if row else None
+
+    def rebuild(self) -> None:
+        """Write the projection anew, from the registry's first event on."""
+        rebuild(self._database)
 
     def delete(self, stream: str, limit: int) -> bool:
         """Delete up to `limit` of the oldest records of `stream`; whether the stream is gone now."""

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from swarm_daemon import diagnosis
+import sys
+from typing import Annotated
+
+import typer
+
+from swarm_daemon.diagnosis import Finding, examine
+from swarm_daemon.repair import repair
+from swarm_store.home import Home, locate
+from swarm_supervisor import singleton
 
 from .. import render
 from .options import HELP, JsonOption, new_verb
@@ -11,15 +19,26 @@ verb = new_verb()
 
 
 @verb.command(context_settings=HELP)
-def doctor(json: JsonOption = False) -> int:
+def doctor(
+    json: JsonOption = False,
+    fix: Annotated[bool, typer.Option("--fix", help="Do what is safe first, and say what was done.")] = False,
+) -> int:
     """Check the state directory, the log and what runs. Status 1 if anything is wrong.
+
+    --fix closes files to others, sets a damaged log aside and recovers what can be read, brings a deleted one back from
+    the processes that have it open, has runs without a daemon adopted, and clears up; then it looks again.
 
     \b
     Examples:
       swarmctl doctor
+      swarmctl doctor --fix
       swarmctl doctor --json | jq '.[] | select(.ok | not)'
     """
-    findings = list(diagnosis.examine())
+    home = locate()
+    if fix:
+        for done in repair(home):
+            print(render.printable(f"fixed: {done}" if not done.startswith("failed") else done), file=sys.stderr)
+    findings = [*examine(home), _supervisor(home)]
     if json:
         print(render.as_json([finding._asdict() for finding in findings]))
     else:
@@ -28,3 +47,10 @@ def doctor(json: JsonOption = False) -> int:
             if not finding.ok:
                 print(f"     {'':<12} → {finding.hint}")
     return 0 if all(finding.ok for finding in findings) else 1
+
+
+def _supervisor(home: Home) -> Finding:
+    """Whether one looks after the agents; none is needed for them to run."""
+    who = singleton.holder(home)
+    found = f"process {who['pid']}, since {who['since']}" if who else "none: nobody restarts or adopts by itself"
+    return Finding("supervisor", True, found, "")
