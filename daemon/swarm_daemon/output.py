@@ -183,7 +183,7 @@ class Pump:
         try:
             return journal.move(most)
         except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG):
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG, errno.EROFS):
                 raise
             self.trouble = f"cannot keep the agent's output in {self._run.path}: {error.strerror}; it waits"
             self._full_until = time.monotonic() + RETRY_SECONDS

@@ -16,7 +16,7 @@ PAGES = 4096  # copied at a time: 16 MB
 def backup(log: Log, path: str, *, force: bool = False) -> int:
     """Copy the log as it is now to `path`, and look whether the copy is sound; its bytes.
 
-    Writers are not held up; checkpoints wait while it lasts (about 2 s a gigabyte), so that the WAL grows by what is
+    Writers are not held up; checkpoints wait while it lasts (some seconds a gigabyte), so that the WAL grows by what is
     written meanwhile. Raises WrongUsage or SwarmError for a bad `path`,
     LogUnusable where the log cannot be read or the copy is not sound.
     """

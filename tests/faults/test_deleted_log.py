@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import sys
 from pathlib import Path
 
@@ -170,6 +171,22 @@ def test_an_agent_that_ends_while_the_log_is_away_has_ended_when_it_is_back(log:
     until(lambda: "gone" in counter.notes() or "deleted" in counter.notes(), "the daemon says so")
     for path, to in moved:
         os.rename(to, path)
+    assert agents.ended(log, counter.id)["exit_code"] == 0
+    assert counter.is_published()
+
+
+def test_a_stopped_holder_of_the_lock_costs_no_byte(log: Log, tmp_path: Path) -> None:
+    """While a stopped process holds the write lock the agent writes on; its daemon says who it is, and catches up."""
+    counter = Counter(log, tmp_path)
+    counter.write(10)
+    until(counter.is_published, "the first lines")
+    with Program(log.home, "log = Log(home)\nlog.lock.acquire()\nsay('held')\nsys.stdin.read()") as program:
+        assert program.line() == "held"
+        os.kill(program.pid, signal.SIGSTOP)
+        counter.write(30_000)
+        until(lambda: f"stopped process {program.pid}" in counter.notes(), "the daemon names it")
+        os.kill(program.pid, signal.SIGCONT)
+    counter.end()
     assert agents.ended(log, counter.id)["exit_code"] == 0
     assert counter.is_published()
 
