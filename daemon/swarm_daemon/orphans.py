@@ -39,7 +39,7 @@ def processes(log: Log) -> tuple[list[Marked], list[Marked]]:
         agent = known.get(one.agent_id)
         if agent is None or agent["run"] < one.run:
             unknown.append(one)
-        elif agent["run"] > one.run or _has_ended(agent):
+        elif agent["run"] > one.run or (agent["state"] not in LIVE and not (one.is_daemon and _may_clear_up(agent))):
             left.append(one)
     return unknown, left
 
@@ -57,5 +57,6 @@ def marked(home: Home) -> list[Marked]:
     return found
 
 
-def _has_ended(agent: Agent) -> bool:
-    return agent["state"] not in LIVE and now() - microseconds(agent["ended_at"]) > ENDING_SECONDS * SECOND
+def _may_clear_up(agent: Agent) -> bool:
+    """Whether an agent has ended so recently that its daemon and keeper may still be there, and rightly so."""
+    return now() - microseconds(agent["ended_at"]) <= ENDING_SECONDS * SECOND
