@@ -96,7 +96,7 @@ class Daemon:
             waits.append(RETRY_SECONDS if self._trouble else 0.0)
         seconds = min(wait for wait in waits if wait is not None)
         ready = {file for file, _ in poll.poll(seconds * 1000)}
-        self.silence.sleep(seconds, time.monotonic() - before, time.monotonic())
+        self.silence.wake(seconds, time.monotonic())
         if self.bell.file in ready:
             self.bell.clear()
         if self.bell.file in ready or time.monotonic() - self._looked_at >= NET_SECONDS:

@@ -243,12 +243,14 @@ class Launch:
             _launched.discard(self._pid)
 
 
-def adopt(home: Home, agent_ids: list[str]) -> int:
-    """Launch a successor for runs whose daemons are dead, detached from us; its PID, a child of ours to be reaped.
+def adopt(home: Home, agent_ids: list[str], *, each: bool = False) -> int:
+    """Launch successors for runs whose daemons are dead, detached from us; a PID, a child of ours to be reaped.
 
-    Of several runs it ends one after the other, which is for those whose child is dead too. Raises OSError.
+    With `each` every run gets one of its own, and the process ends when each has its run or could not get it. Without,
+    it ends the runs itself, one after the other, which is for those whose child is dead too. Raises OSError.
     """
-    return detached([*_INTERPRETER, _program(), "--adopt", *agent_ids], daemon_environment(home, "successor"))
+    how = "--adopt-each" if each else "--adopt"
+    return detached([*_INTERPRETER, _program(), how, *agent_ids], daemon_environment(home, "successor"))
 
 
 def detached(command: list[str], environment: dict[str, str] | None = None) -> int:

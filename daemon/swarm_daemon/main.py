@@ -24,15 +24,17 @@ HANDSHAKE = 3  # the file descriptor that launch reads the outcome of a start fr
 
 
 def main() -> None:
-    """`swarm_daemon AGENT RUN` with a handshake on descriptor 3, or `--adopt AGENT...`; home by SWARM_HOME."""
+    """`swarm_daemon AGENT RUN` with a handshake on descriptor 3, or `--adopt[-each] AGENT...`; home by SWARM_HOME."""
     arguments = sys.argv[1:]
     gc.disable()  # until all is set up: nothing of it is garbage
     if len(arguments) >= 2 and arguments[0] == "--adopt":
         status = max([_try(_adopt, agent_id) for agent_id in arguments[1:]])
+    elif len(arguments) >= 2 and arguments[0] == "--adopt-each":
+        status = _adopt_each(arguments[1:])
     elif len(arguments) == 2:
         status = _try(_start_by_handshake, *arguments)
     else:
-        raise SystemExit("usage: python -m swarm_daemon AGENT RUN | --adopt AGENT...")
+        raise SystemExit("usage: python -m swarm_daemon AGENT RUN | --adopt[-each] AGENT...")
     raise SystemExit(status)
 
 
@@ -48,6 +50,26 @@ def _try(begin: Callable[..., Daemon | None], *arguments: str) -> int:
         gc.enable()
         daemon.follow_to_end()
     return 0
+
+
+def _adopt_each(agent_ids: list[str]) -> int:
+    """Fork a successor for each run, so that what they load is loaded once, and end when each has its run, or not."""
+    done, held = os.pipe()
+    gc.freeze()
+    for agent_id in agent_ids:
+        if os.fork() == 0:
+            os.close(done)
+            return _try(_adopt_beside, agent_id, str(held))
+    os.close(held)
+    os.read(done, 1)  # nobody writes: it ends when the last of them has closed its side
+    return 0
+
+
+def _adopt_beside(agent_id: str, held: str) -> Daemon | None:
+    try:
+        return _adopt(agent_id)
+    finally:
+        os.close(int(held))
 
 
 def _adopt(agent_id: str) -> Daemon | None:

@@ -13,11 +13,12 @@ OVERSLEPT = 1.0  # seconds beyond what was asked for; a machine under load wakes
 class Silence:
     """The silence of one run: `limit` seconds make one (None: never), `since` is when it was last heard."""
 
-    __slots__ = ("is_silent", "limit", "since")
+    __slots__ = ("_awake", "is_silent", "limit", "since")
 
     def __init__(self, limit: float | None, moment: float, *, is_silent: bool = False) -> None:
         self.limit = limit
         self.since = moment
+        self._awake = moment  # when whoever listens was last seen to be running
         self.is_silent = is_silent
 
     def hear(self, moment: float) -> bool:
@@ -26,10 +27,14 @@ class Silence:
         ended, self.is_silent = self.is_silent, False
         return ended
 
-    def sleep(self, asked: float, took: float, moment: float) -> None:
-        """A sleep of at most `asked` seconds has taken `took`: one that is too long starts the count anew."""
-        if took > asked + OVERSLEPT and not self.is_silent:
+    def wake(self, asked: float, moment: float) -> None:
+        """Whoever listens has woken from a sleep of at most `asked` seconds; too late, and the count starts anew.
+
+        Between two such moments there is nothing but that sleep and what takes no time.
+        """
+        if moment - self._awake > asked + OVERSLEPT and not self.is_silent:
             self.since = moment
+        self._awake = moment
 
     def due_in(self, moment: float) -> float | None:
         """Seconds until this is a silence; None where it cannot become one (any more)."""

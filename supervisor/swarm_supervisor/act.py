@@ -15,7 +15,7 @@ from swarm_store import events, lifecycle, registry
 from swarm_store.errors import IllegalTransition, NameTaken, NotPossible
 
 from . import decide, policy
-from .doing import Start, Successor, Sweep
+from .doing import Start, Successors, Sweep
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from .loop import Loop
 
 AT_ONCE = 2 * (os.cpu_count() or 1)  # interpreters that load side by side; more would only wait for each other
-BATCH = 50  # runs whose child is dead that one successor finishes, one after the other
+BATCH = 50  # runs that one interpreter finishes, one after the other, or forks successors for
 FIRST_RETRY, LAST_RETRY = 1.0, 60.0  # seconds before the same is done again for the same run
 
 
@@ -43,9 +43,9 @@ class Act:
         self._begun = begun
         self._queue: deque[Callable[[], None]] = deque()
         self._loading = 0
-        self._to_finish: list[Action] = []
+        self._to_adopt: list[str] = []
+        self._to_finish: list[str] = []
         self._tries: dict[tuple[str, int, str], int] = {}  # how often what has been begun for which run
-        self._successors: dict[str, Successor] = {}
         self.busy: set[str] = set()
         self.waiting: dict[str, int] = {}  # agents whose restart is due later, with the run that ended
 
@@ -69,9 +69,9 @@ class Act:
 
     def _begin(self, action: Action) -> None:
         if action.kind == decide.FINISH:
-            self._to_finish.append(action)
+            self._to_finish.append(action.agent_id)
         elif action.kind == decide.ADOPT:
-            self._queue.append(lambda: self._launch_successor([action.agent_id]))
+            self._to_adopt.append(action.agent_id)
         elif action.kind == decide.START:
             self._queue.append(lambda: self._start(action.agent_id, action.run))
         elif action.kind == decide.SWEEP:
@@ -81,10 +81,11 @@ class Act:
 
     def flush(self) -> None:
         """Launch what is queued, as many side by side as makes sense."""
-        while self._to_finish:
-            some = [action.agent_id for action in self._to_finish[:BATCH]]
-            self._to_finish = self._to_finish[BATCH:]
-            self._queue.append(lambda some=some: self._launch_successor(some))  # type: ignore[misc]
+        for some in _batches(self._to_adopt):
+            self._queue.append(lambda some=some: self._succeed(some, each=True))  # type: ignore[misc]
+        for some in _batches(self._to_finish):
+            self._queue.append(lambda some=some: self._succeed(some, each=False))  # type: ignore[misc]
+        self._to_adopt, self._to_finish = [], []
         while self._queue and self._loading < AT_ONCE:
             self._queue.popleft()()
 
@@ -96,7 +97,6 @@ class Act:
     def over(self, agent_ids: Iterable[str]) -> None:
         """What was done about these is over: look at them again."""
         for one in agent_ids:
-            self._successors.pop(one, None)
             if one in self.busy:
                 self.busy.discard(one)
                 self._look(one)
@@ -106,22 +106,13 @@ class Act:
         if self._tries:
             self._tries = {place: tries for place, tries in self._tries.items() if place[0] != agent_id}
 
-    def has_daemon(self, agent_id: str) -> None:
-        """The agent's run has a daemon: a successor that was launched for it has taken it over."""
-        successor = self._successors.pop(agent_id, None)
-        if successor is not None:
-            self.busy.discard(agent_id)
-            successor.took_over()
-
-    def _launch_successor(self, agent_ids: list[str]) -> None:
+    def _succeed(self, agent_ids: list[str], *, each: bool) -> None:
         try:
-            successor = Successor(self, agent_ids)
+            Successors(self, agent_ids, each=each)
         except OSError:
             self.loop.after(0, lambda: self.over(agent_ids))  # no process to be had: it is tried again, later
             return
         self._loading += 1
-        if len(agent_ids) == 1:  # one that has several to finish is loaded for all of them until it ends
-            self._successors[agent_ids[0]] = successor
 
     def _start(self, agent_id: str, run: int) -> None:
         if Start(self, agent_id, run).is_under_way:
@@ -178,3 +169,9 @@ class Act:
             pass  # somebody else was faster: the next look shows what is so now
         assert event.key is not None
         self.over([event.key])
+
+
+def _batches(agent_ids: list[str]) -> list[list[str]]:
+    """An interpreter for each processor, but none for more than BATCH: most of what one costs is to load it."""
+    size = min(max(1, -(-len(agent_ids) // (os.cpu_count() or 1))), BATCH)
+    return [agent_ids[start : start + size] for start in range(0, len(agent_ids), size)]

@@ -1,4 +1,4 @@
-"""What takes time, each followed by the loop to its end: a successor daemon, the start of a run, a sweep."""
+"""What takes time, each followed by the loop to its end: successor daemons, the start of a run, a sweep."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 from swarm_daemon import launch, scope, spawn, tree
 from swarm_daemon.ending import Ending
 from swarm_daemon.launch import DEFAULT_GRACE, HANDSHAKE_SECONDS, Launch
+from swarm_daemon.process import from_data, is_alive
 from swarm_daemon.run import Run
 from swarm_daemon.signals import signal
 from swarm_store import events, registry
@@ -18,31 +19,31 @@ if TYPE_CHECKING:
     from .decide import Action
 
 
-class Successor:
-    """A daemon that takes over runs whose own are dead: one run, or several whose child is dead. Raises OSError."""
+class Successors:
+    """Daemons that take over runs whose own are dead: `each` one of its own, or one that ends all. Raises OSError."""
 
-    def __init__(self, act: Act, agent_ids: list[str]) -> None:
+    def __init__(self, act: Act, agent_ids: list[str], *, each: bool) -> None:
         self._act = act
         self._ids = agent_ids
-        self._is_loading = True
-        pid = launch.adopt(act.log.home, agent_ids)
+        self._each = each
+        pid = launch.adopt(act.log.home, agent_ids, each=each)
         self._file = os.pidfd_open(pid)  # our own child, not reaped yet: nobody else can have its PID
         act.loop.watch(self._file, self._ended)
-        agent = registry.get(act.log, agent_ids[0]) if len(agent_ids) == 1 else None
-        if agent is not None:  # of several, their children are dead: nothing is left in a cgroup that it belongs to
-            scope.join(Run(act.log.home, agent["id"], agent["run"]), pid)
-
-    def took_over(self) -> None:
-        """It has the run: it is a daemon like any other from here on."""
-        if self._is_loading:
-            self._is_loading = False
-            self._act.loaded()
 
     def _ended(self) -> None:
-        """It has finished what it had to do, or could not take over."""
+        """Each run has its successor, or has been finished; or that did not work."""
         self._act.loop.forget(self._file)
-        self.took_over()
+        self._act.loaded()
+        for agent_id in self._ids if self._each else ():
+            self._join(agent_id)
         self._act.over(self._ids)
+
+    def _join(self, agent_id: str) -> None:
+        """Put the run's new daemon where its other processes are, if they have a cgroup of their own."""
+        agent = registry.get(self._act.log, agent_id)
+        daemon = from_data(agent["daemon"]) if agent is not None and not agent["ended_at"] else None
+        if agent is not None and daemon is not None and is_alive(daemon):
+            scope.join(Run(self._act.log.home, agent_id, agent["run"]), daemon.pid)
 
 
 class Start:

@@ -17,7 +17,7 @@ from swarm_store import events, registry
 from swarm_store.bells import Bell, sweep
 from swarm_store.clock import microseconds, now
 from swarm_store.codec import encode
-from swarm_store.errors import LogDamaged, SwarmError
+from swarm_store.errors import LogDamaged, LogGone, SwarmError
 from swarm_store.log import Log
 
 from .act import Act
@@ -81,6 +81,8 @@ class Session:
                     break
                 self._loop.turn()
                 self._reconcile()
+                if self._log.openings:
+                    raise LogGone("another event log has taken the place of the one that was open", "")
             self._say_goodbye(reason)
             return reason
         finally:
@@ -205,8 +207,6 @@ class Session:
         found["live"] += agent["ended_at"] is None
         found["daemons"] += seen.has_daemon
         found["foreign"] += not seen.is_ours
-        if seen.has_daemon:
-            self._act.has_daemon(agent_id)
         if agent_id in self._act.busy:
             return
         if _is_me(agent["spawner"]):

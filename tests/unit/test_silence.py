@@ -54,12 +54,21 @@ def test_a_successor_knows_a_silence_that_was_said() -> None:
 def test_who_oversleeps_could_not_listen(asked: float, took: float, since: float) -> None:
     """A sleep that took much longer than was asked for (a suspended machine, a stopped daemon) starts it anew."""
     silence = Silence(10.0, 0.0)
-    silence.sleep(asked, took, 50.0)
+    silence.wake(0.0, 50.0 - took)
+    silence.since = 0.0
+    silence.wake(asked, 50.0)
     assert silence.since == since
 
 
 def test_oversleeping_ends_no_silence() -> None:
     """A silence that has been said lasts until output comes."""
     silence = Silence(10.0, 0.0, is_silent=True)
-    silence.sleep(1.0, 100.0, 100.0)
+    silence.wake(1.0, 100.0)
     assert silence.is_silent and silence.since == 0.0
+
+
+def test_whoever_is_stopped_before_it_listens_starts_anew() -> None:
+    """A daemon that was stopped between its beginning and its first sleep takes nobody for silent."""
+    silence = Silence(0.5, 0.0)
+    silence.wake(0.0, 5.0)
+    assert silence.due_in(5.0) == 0.5
