@@ -45,17 +45,20 @@ class Act:
         self._loading = 0
         self._to_adopt: list[str] = []
         self._to_finish: list[str] = []
-        self._tries: dict[tuple[str, int, str], int] = {}  # how often what has been begun for which run
+        self._tries: dict[tuple[str, int, int, str], int] = {}  # how often what was begun for which daemon
         self.busy: set[str] = set()
         self.waiting: dict[str, int] = {}  # agents whose restart is due later, with the run that ended
 
-    def do(self, action: Action) -> None:
-        """Begin to do `action`; what loads an interpreter waits for its turn (see flush)."""
+    def do(self, action: Action, epoch: int = 0) -> None:
+        """Begin to do `action`; what loads an interpreter waits for its turn (see flush).
+
+        The same again for the same daemon of a run, its `epoch`-th, is not hurried: it has not helped before.
+        """
         if action.kind == decide.RESTART:
             self._restart_later(action)
             return
         self.busy.add(action.agent_id)
-        place = (action.agent_id, action.run, action.kind)
+        place = (action.agent_id, action.run, epoch, action.kind)
         tries = self._tries[place] = self._tries.get(place, 0) + 1
         if tries == 1:
             self._begin(action)

@@ -217,7 +217,7 @@ class Session:
             self._act.settled(agent_id)
         elif self._act.waiting.get(agent_id) != action.run:
             did.setdefault(action.kind, []).append(agent_id)
-            self._act.do(action)
+            self._act.do(action, agent["epoch"])
 
     def _guard(self, agent: Agent, has_daemon: bool) -> None:
         """Be woken when whoever answers for the agent ends: its daemon, or before that its spawner."""
