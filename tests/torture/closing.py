@@ -11,7 +11,9 @@ from pathlib import Path
 
 from swarm_daemon import control
 from swarm_store import lifecycle, registry
+from swarm_store.home import Home
 from swarm_store.log import Log
+from swarm_supervisor import singleton
 
 from .checks import Check
 from .commands import SWARMCTL, Commands
@@ -20,7 +22,7 @@ from .report import Report
 from .runs import Runs
 from .scene import Scene
 
-ADOPTED_SECONDS, ENDED_SECONDS, GONE_SECONDS = 60.0, 120.0, 30.0
+ADOPTED_SECONDS, ENDED_SECONDS, GONE_SECONDS, KNOWN_SECONDS = 60.0, 120.0, 30.0, 75.0
 MOST_FILES, MOST_KIB = 40, 64 << 10  # of a supervisor that has nothing to do
 
 
@@ -51,6 +53,7 @@ class Closing:
         self._report.checked.append("each run has one end, and its status is the true one")
         self._report.checked.append("every line that was written is in the log once and in order, and nothing else")
         self._nothing_is_missing(log)
+        self._until(KNOWN_SECONDS, "the supervisor says who it is", lambda: _unknown_supervisor(home))
         self._is_over = True
         self._commands.start("supervisor", "stop")
         self._commands.end(20.0)
@@ -137,6 +140,10 @@ class Closing:
 def _without_daemon(log: Log) -> list[str]:
     lost = [one for one in registry.agents(log) if not control.may_have_daemon(log.home, one)]
     return [f"{one['id']}.{one['run']} is {one['state']} without a daemon" for one in lost]
+
+
+def _unknown_supervisor(home: Home) -> list[str]:
+    return [] if singleton.holder(home) else ["it may have begun on a full disk"]
 
 
 def _left(home: str) -> list[str]:
