@@ -7,6 +7,7 @@ import os
 import subprocess
 import time
 from collections.abc import Callable
+from glob import glob
 from pathlib import Path
 
 from swarm_daemon import control
@@ -60,7 +61,7 @@ class Closing:
         self._until(GONE_SECONDS, "the supervisor ends when it is told to", lambda: _all(home.path))
         self._commands.start("supervisor", "run", "--once")
         self._until(GONE_SECONDS, "one that runs once ends by itself", lambda: _all(home.path))
-        self._until(0.0, "no bell is left", lambda: [str(one) for one in Path(home.bells).rglob("*")])
+        self._until(0.0, "no bell is left", lambda: glob(f"{home.bells}/**", recursive=True, include_hidden=True)[1:])
         self._doctor()
 
     def _until(self, seconds: float, what: str, wrong: Callable[[], list[str]]) -> None:
@@ -155,4 +156,4 @@ def _all(home: str) -> list[str]:
 
 
 def _run_directories(agents: str) -> list[str]:
-    return [f"{one}: {os.listdir(one)}" for one in Path(agents).glob("*/run-*")]
+    return [" ".join(glob(f"{one}/*")) or one for one in glob(f"{agents}/*/run-*")]

@@ -20,7 +20,7 @@ from .report import Report
 from .runs import Runs
 from .scene import Scene
 
-COMMANDS = ("cancel", "restart", "prune", "backup", "logs -f", "list", "wait")  # that are killed in the middle too
+COMMANDS = ("cancel", "restart", "prune", "backup", "logs -f", "list", "wait")  # are killed in the middle too
 LOOKS_AT_LOCK = 200  # until somebody is met who holds it
 
 
@@ -205,15 +205,7 @@ class Faults:
 
     def _kill_command(self) -> bool:
         """Start a command, to be killed in the middle; it is counted when that has met it alive."""
-        chosen = self._chance.choice(
-            [
-                self._cancel,
-                self._restart,
-                self._prune,
-                self._backup,
-                *(self._table[name][1] for name in ("logs -f", "list", "wait")),
-            ]
-        )
+        _, chosen = self._table[self._chance.choice(COMMANDS)]
         before = len(self._commands.running)
         if chosen() and len(self._commands.running) > before:
             self._kills.append((time.monotonic() + self._chance.random() * 0.5, self._commands.running[-1]))
