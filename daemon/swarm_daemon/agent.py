@@ -17,7 +17,7 @@ from swarm_store.clock import now, rfc3339
 from swarm_store.errors import IllegalTransition, LogUnusable, SwarmError
 
 from . import cgroup, keeper, tree
-from .ending import Ending
+from .ending import Ending, resume
 from .output import RETRY_SECONDS, Pump
 from .process import Identity, boot_id, from_data, send_group, stat_fields
 from .run import CGROUP
@@ -53,8 +53,8 @@ class Daemon:
         self.keeper = from_data(agent["keeper"])
         self.bell = Bell(run.home, events.inbox_stream(run.agent_id))
         self.pump = Pump(run, log, agent["epoch"])
-        self.ending: Ending | None = None
         self.watch = Watch(run, self.child)
+        self.ending = resume(run, self.keeper, self.child) if agent["epoch"] else None
         self.silence = Silence(spec["silence"], time.monotonic(), is_silent=agent["silent_since"] is not None)
         self.stop_signal: int | None = None  # set by a signal handler: see main
         self.has_orphans = False  # likewise
@@ -174,7 +174,7 @@ class Daemon:
             self._acknowledge(stream, record)
         if record.data["run"] == self.run.number:
             self._do(record.type, record.data)
-        if not once:
+        if not once and (self.ending is None or self.ending.is_remembered):
             self._acknowledge(stream, record)
 
     def _acknowledge(self, stream: str, record: Record) -> None:

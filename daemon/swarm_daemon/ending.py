@@ -1,6 +1,7 @@
 """The end of a run's whole tree: a signal to the group and whoever left it, a grace period, KILL until none is left.
 
-Nothing here waits: `advance` does what is due, `files` says what to sleep on and `due_in` for how long at most.
+Nothing here waits: `advance` does what is due, `files` says what to sleep on and `due_in` for how long at most. It is
+written down before anybody is signalled, so that the successor of a daemon that is killed meanwhile goes on with it.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import time
 
 from . import tree
 from .process import Identity, open_verified, send, send_group
+from .run import read_record, write_aside
 from .signals import signal
 from .watch import is_readable
 
@@ -21,7 +23,7 @@ KILL_AGAIN_SECONDS = 0.1  # a tree that forks while it is killed is killed again
 
 
 class Ending:
-    """The end of one run, under way. `reason` is what it is recorded as: cancel or timeout."""
+    """The end of one run, under way. `reason` is what it is recorded as, `deadline` when it is killed (monotonic)."""
 
     def __init__(
         self,
@@ -35,31 +37,35 @@ class Ending:
     ):
         self.reason = reason
         self.signum = signum
+        self.is_remembered = False  # whether a successor would know of it
+        self._path = run.ending
         self._mark = run.mark
         self._keeper = keeper
         self._child = child
         self._files: list[int] = []
-        self._deadline = time.monotonic() + grace
+        self.deadline = time.monotonic() + grace
         self.is_done = False
 
     def begin(self) -> None:
         """The first signal: the group first, then whoever has left it. A stopped process is continued, to hear it."""
+        self._remember()
         self._send(self.signum)
         if self.signum not in (signal.SIGKILL, signal.SIGSTOP):
             self._send(signal.SIGCONT)
 
     def hasten(self, grace: float) -> None:
         """A later, more impatient wish: never lengthens the grace period."""
-        self._deadline = min(self._deadline, time.monotonic() + grace)
+        self.deadline = min(self.deadline, time.monotonic() + grace)
+        self._remember()
 
     def advance(self) -> None:
         """Do what is due, and see whether the tree is gone."""
-        due = time.monotonic() >= self._deadline
+        due = time.monotonic() >= self.deadline
         if not due and self._files and not any(map(is_readable, self._files)):
             return
         if due:
             self._send(signal.SIGKILL)
-            self._deadline = time.monotonic() + KILL_AGAIN_SECONDS
+            self.deadline = time.monotonic() + KILL_AGAIN_SECONDS
         left = tree.members(self._mark, self._keeper, self._child)
         self.close()
         self._files = [file for file in map(open_verified, left) if file is not None]
@@ -70,12 +76,19 @@ class Ending:
         return self._files
 
     def due_in(self) -> float:
-        return max(0.0, self._deadline - time.monotonic())
+        return max(0.0, self.deadline - time.monotonic())
 
     def close(self) -> None:
         for file in self._files:
             os.close(file)
         self._files = []
+
+    def _remember(self) -> None:
+        try:
+            write_aside(self._path, {"reason": self.reason, "signum": self.signum, "deadline": self.deadline})
+            self.is_remembered = True
+        except OSError:
+            self.is_remembered = False  # no room, or a run whose files are gone
 
     def _send(self, signum: int) -> None:
         others = tree.members(self._mark, self._keeper, self._child)
@@ -83,6 +96,17 @@ class Ending:
         for one in others:
             if reached is None or _group(one) != reached:
                 send(one, signum)
+
+
+def resume(run: Run, keeper: Identity | None, child: Identity | None) -> Ending | None:
+    """The ending that another daemon of the run had begun; begun again, as it may not have signalled anybody yet."""
+    begun = read_record(run.ending)
+    if begun is None:
+        return None
+    grace = max(0.0, begun["deadline"] - time.monotonic())
+    ending = Ending(run, keeper, child, reason=begun["reason"], signum=begun["signum"], grace=grace)
+    ending.begin()
+    return ending
 
 
 def _group(who: Identity) -> int | None:

@@ -6,6 +6,7 @@ hold            the FIFO that the keeper sleeps on
 stdout.<byte>   journals: what has left the FIFOs and may not be in the log yet
 refused         why the child was not executed, written by itself
 who             the run's processes: what its agent can be registered from again if the log is gone
+ending          why and until when it is being ended, written before anybody is signalled
 exit            how the child ended, written by the first daemon that saw it
 limits          what enforces the run's limits, written by whoever launched it, if it has any
 daemon.log      what the daemon had to say
@@ -36,13 +37,14 @@ _FLOCK = struct.Struct("hhqqi4x")  # struct flock: type, whence, start, length, 
 class Run:
     """One run's directory and paths."""
 
-    __slots__ = ("_lock", "agent_id", "exit", "home", "limits", "notes", "number", "path", "refused", "who")
+    __slots__ = ("_lock", "agent_id", "ending", "exit", "home", "limits", "notes", "number", "path", "refused", "who")
 
     def __init__(self, home: Home, agent_id: str, number: int) -> None:
         self.home = home
         self.agent_id = agent_id
         self.number = number
         self.path = os.path.join(home.agent(agent_id), f"run-{number}")
+        self.ending = os.path.join(self.path, "ending")
         self.exit = os.path.join(self.path, "exit")
         self.refused = os.path.join(self.path, "refused")
         self.limits = os.path.join(self.path, "limits")
