@@ -265,7 +265,7 @@ class Daemon:
         end = self.watch.end()
         assert end is not None
         output = self.pump.ranges()
-        left = len(tree.members(self.run.mark, self.keeper, self.child))
+        left = len(tree.members(self.run, self.keeper, self.child))
         if self.ending is None and end["exit_code"] is None and end["signal"] is None:
             lost = {"reason": end["reason"], "output": output, "left": left}
             return events.agent_lost(self.run.agent_id, self.run.number, **lost)

@@ -38,8 +38,7 @@ class Ending:
         self.reason = reason
         self.signum = signum
         self.is_remembered = False  # whether a successor would know of it
-        self._path = run.ending
-        self._mark = run.mark
+        self._run = run
         self._keeper = keeper
         self._child = child
         self._files: list[int] = []
@@ -66,7 +65,7 @@ class Ending:
         if due:
             self._send(signal.SIGKILL)
             self.deadline = time.monotonic() + KILL_AGAIN_SECONDS
-        left = tree.members(self._mark, self._keeper, self._child)
+        left = tree.members(self._run, self._keeper, self._child)
         self.close()
         self._files = [file for file in map(open_verified, left) if file is not None]
         self.is_done = not left
@@ -85,13 +84,13 @@ class Ending:
 
     def _remember(self) -> None:
         try:
-            write_aside(self._path, {"reason": self.reason, "signum": self.signum, "deadline": self.deadline})
+            write_aside(self._run.ending, {"reason": self.reason, "signum": self.signum, "deadline": self.deadline})
             self.is_remembered = True
         except OSError:
             self.is_remembered = False  # no room, or a run whose files are gone
 
     def _send(self, signum: int) -> None:
-        others = tree.members(self._mark, self._keeper, self._child)
+        others = tree.members(self._run, self._keeper, self._child)
         reached = self._child.pid if self._child and send_group(self._child, signum) else None
         for one in others:
             if reached is None or _group(one) != reached:

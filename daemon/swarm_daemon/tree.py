@@ -11,25 +11,31 @@ import os
 
 from .process import Identity, identify, is_alive
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from swarm_store.home import Home
+
+    from .run import Run
+
 MARK = "SWARM_RUN"  # in every child's environment: <agent id>.<run>
 DAEMON_MARK = "SWARM_DAEMON"  # in every daemon's and keeper's: of which run it is
 
 
-def members(mark: str, keeper: Identity | None, child: Identity | None) -> list[Identity]:
-    """The living processes of the run `mark`, without its keeper and daemons.
+def members(run: Run, keeper: Identity | None, child: Identity | None) -> list[Identity]:
+    """The living processes of `run`, without its keeper and daemons.
 
     Walked twice: one that loses its parent during a walk may be missed by it, and is found by the next.
     """
-    found = [*_walk(mark, keeper, child), *_walk(mark, keeper, child)]
+    found = [*_walk(run, keeper, child), *_walk(run, keeper, child)]
     return [one for one in dict.fromkeys(found) if is_alive(one)]
 
 
-def _walk(mark: str, keeper: Identity | None, child: Identity | None) -> list[Identity]:
+def _walk(run: Run, keeper: Identity | None, child: Identity | None) -> list[Identity]:
     if keeper is not None and is_alive(keeper):
-        return _descendants(keeper.pid, mark)
-    found = [*_descendants(os.getpid(), mark), *_marked(mark)]
+        return _descendants(keeper.pid, run.mark)
+    found = [*_descendants(os.getpid(), run.mark), *marked(run.home).get(run.mark, [])]
     if child is not None and is_alive(child):
-        found += [child, *_descendants(child.pid, mark)]
+        found += [child, *_descendants(child.pid, run.mark)]
     return found
 
 
@@ -89,17 +95,16 @@ def environment(pid: int) -> dict[str, str]:
     return {name: value for name, _, value in (pair.partition("=") for pair in pairs)}
 
 
-def _marked(mark: str) -> list[Identity]:
-    return marked().get(mark, [])
+def marked(home: Home) -> dict[str, list[Identity]]:
+    """All processes that carry a mark of a run of `home`, daemons and keepers apart: by mark. Reads all of /proc.
 
-
-def marked() -> dict[str, list[Identity]]:
-    """All processes on this machine that carry a run's mark, daemons and keepers apart: by mark. Reads all of /proc."""
+    Of this state directory alone: an agent that was exported, or a whole copy of the log, has the same ids elsewhere.
+    """
     found: dict[str, list[Identity]] = {}
     for name in os.listdir("/proc"):
         if name.isdigit() and int(name) != os.getpid():
             around = environment(int(name))
-            if MARK in around and DAEMON_MARK not in around:
+            if MARK in around and DAEMON_MARK not in around and around.get("SWARM_HOME") == home.path:
                 who = identify(int(name))
                 found.setdefault(around[MARK], []).extend([who] if who else [])
     return found

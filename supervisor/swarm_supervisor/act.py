@@ -82,6 +82,10 @@ class Act:
         else:
             self._say(self._verdict(action))
 
+    def sweep_earlier(self, action: Action) -> None:
+        """End what a run has left whose agent is at a later one by now; whatever is done about that goes on beside."""
+        Sweep(self, action, is_earlier=True)
+
     def flush(self) -> None:
         """Launch what is queued, as many side by side as makes sense."""
         for some in _batches(self._to_adopt):

@@ -14,7 +14,7 @@ from . import policy
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from swarm_store.fold import Agent
 
@@ -89,3 +89,16 @@ def decide(agent: Agent, seen: Seen, now: int, begun: int) -> Action | None:
     if policy.is_crash_loop(agent):
         return Action(GIVE_UP, agent["id"], agent["run"], 0.0, "a crash loop")
     return Action(RESTART, agent["id"], agent["run"], policy.delay(agent, now), f"its policy is {agent['restart']}")
+
+
+def earlier(marks: Iterable[str], runs: dict[str, int]) -> list[Action]:
+    """What to end of the runs whose `marks` processes carry, where `runs` has their agents at a later one by now.
+
+    Somebody has restarted the agent before what it had left was ended.
+    """
+    found = []
+    for mark in marks:
+        agent_id, _, number = mark.rpartition(".")
+        if number.isdigit() and int(number) < runs.get(agent_id, 0):
+            found.append(Action(SWEEP, agent_id, int(number), 0.0, "an earlier run has left processes"))
+    return found

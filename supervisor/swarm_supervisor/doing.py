@@ -83,11 +83,13 @@ class Start:
 class Sweep:
     """The end of what an ended agent has left running: TERM, a grace period, KILL until none is left."""
 
-    def __init__(self, act: Act, action: Action) -> None:
+    def __init__(self, act: Act, action: Action, *, is_earlier: bool = False) -> None:
+        """`is_earlier`: the agent is at a later run by now, of which nothing is said and for which nothing waits."""
         self._act = act
         self._action = action
+        self._is_earlier = is_earlier
         run = Run(act.log.home, action.agent_id, action.run)
-        self._count = len(tree.members(run.mark, None, None))
+        self._count = len(tree.members(run, None, None))
         self._ending = Ending(run, None, None, reason="sweep", signum=signal.SIGTERM, grace=DEFAULT_GRACE)
         self._watched: list[int] = []
         self._turn = 0
@@ -112,6 +114,8 @@ class Sweep:
         self._act.loop.after(self._ending.due_in(), lambda: self._advance(next_turn))
 
     def _finish(self) -> None:
+        if self._is_earlier:
+            return
         swept = events.agent_swept(self._action.agent_id, self._action.run, processes=self._count)
         try:
             registry.publish(self._act.log, swept)

@@ -31,16 +31,16 @@ def observe(home: Home, agent: Agent, marked: Marked | None = None) -> Seen:
         child_lives=is_alive(from_data(agent["child"])),
         has_spec=os.path.exists(run.spec_path),
         has_run=os.path.isdir(run.path),
-        left=_left(agent, run.mark, marked),
+        left=_left(agent, run, marked),
     )
 
 
-def _left(agent: Agent, mark: str, marked: Marked | None) -> int:
+def _left(agent: Agent, run: Run, marked: Marked | None) -> int:
     """Processes that an ended run has left; looked for where its daemon has counted some, or was not there to count."""
     if agent["state"] not in TERMINAL:
         return 0
     if marked is None:
         if agent["left"] == 0 or (agent["left"] is None and agent["state"] != LOST):
             return 0
-        marked = tree.marked()
-    return len(marked.get(mark, ()))
+        marked = tree.marked(run.home)
+    return len(marked.get(run.mark, ()))

@@ -20,8 +20,8 @@ from swarm_store.codec import encode
 from swarm_store.errors import LogDamaged, LogGone, SwarmError
 from swarm_store.log import Log
 
+from . import decide
 from .act import Act
-from .decide import decide
 from .observe import observe
 
 TYPE_CHECKING = False
@@ -102,7 +102,9 @@ class Session:
         again = [run.agent_id for run in unknown_runs(self._home, known) if register_again(self._log, run)]
         for agent_id in (*known, *again):
             self._look_soon(agent_id)
-        self._reconcile(tree.marked(), {"register": again} if again else {})
+        marked = tree.marked(self._home)
+        done = {"register": again, decide.SWEEP: self._sweep_earlier(marked, known)}
+        self._reconcile(marked, {kind: ids for kind, ids in done.items() if ids})
         sweep(self._home)
         self._loop.after(SWEEP_SECONDS, self._sweep)
         if any(limit is not None for limit in self._policy):
@@ -148,7 +150,10 @@ class Session:
         """The safety net."""
         self._loop.after(SWEEP_SECONDS, self._sweep)
         self._singleton.check(self._home)
-        self._clear_abandoned(registry.runs(self._log, ended=True))
+        known = registry.runs(self._log, ended=True)
+        self._clear_abandoned(known)
+        if swept := self._sweep_earlier(tree.marked(self._home), known):
+            self._reconcile(done={decide.SWEEP: swept})
         sweep(self._home)
         self._read_news()
         self.look_at_all()
@@ -169,6 +174,13 @@ class Session:
         found = abandoned(self._home, known, int(self._log.fact("created")))
         for agent_id in set(found) - registry.runs(self._log, ended=True).keys():  # registered by now, and then died
             shutil.rmtree(self._home.agent(agent_id), ignore_errors=True)
+
+    def _sweep_earlier(self, marked: Marked, known: dict[str, int]) -> list[str]:
+        """End what earlier runs have left; of which agents."""
+        actions = decide.earlier(marked, known)
+        for action in actions:
+            self._act.sweep_earlier(action)
+        return [action.agent_id for action in actions]
 
     def _look_soon(self, agent_id: str) -> None:
         self._to_look[agent_id] = None
@@ -212,7 +224,7 @@ class Session:
         if _is_me(agent["spawner"]):
             seen = seen._replace(spawner_lives=False)  # whatever we had under way for it is over
         self._guard(agent, seen.has_daemon)
-        action = decide(agent, seen, now(), self._begun)
+        action = decide.decide(agent, seen, now(), self._begun)
         if action is None:
             self._act.settled(agent_id)
         elif self._act.waiting.get(agent_id) != action.run:

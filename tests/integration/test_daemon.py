@@ -17,6 +17,7 @@ from support.looking import state, until
 from swarm_daemon import control, tree
 from swarm_daemon import spawn as spawning
 from swarm_daemon.process import from_data, identify, is_alive, send
+from swarm_daemon.run import Run
 from swarm_store import events, registry
 from swarm_store.errors import CannotStart, NameTaken, NotPossible
 from swarm_store.log import Log
@@ -86,7 +87,7 @@ def test_cancel_ends_the_whole_tree(log: Log) -> None:
 
 def _tree(agent_id: str, log: Log) -> list[int]:
     agent = get(log, agent_id)
-    found = tree.members(f"{agent_id}.1", from_data(agent["keeper"]), from_data(agent["child"]))
+    found = tree.members(Run(log.home, agent_id, 1), from_data(agent["keeper"]), from_data(agent["child"]))
     return [one.pid for one in found]
 
 

@@ -6,15 +6,19 @@ import os
 import shutil
 import signal
 import sys
+from pathlib import Path
 
 import pytest
 
 from support import agents
 from support.looking import is_running, until
 from support.supervisors import done, gated, gone, history, let_go, supervising
+from swarm_daemon import spawn as spawning
 from swarm_daemon.run import Run
-from swarm_store import events
+from swarm_store import events, registry
+from swarm_store.events import Event
 from swarm_store.fold import Agent
+from swarm_store.home import Home
 from swarm_store.log import Log
 
 # Two that have left the agent's group and session, and outlive it; their PIDs are what it writes.
@@ -91,3 +95,33 @@ def test_agents_that_an_agent_has_spawned_are_their_own(log: Log) -> None:
         until(lambda: agents.get(log, agent["id"])["left"] == 0, "the sweep")
         assert agents.get(log, child)["state"] == "running"
         assert is_running(agents.get(log, child)["child"]["pid"])
+
+
+def test_what_an_earlier_run_has_left_is_ended(log: Log) -> None:
+    """An agent that somebody restarted before a supervisor had looked keeps nothing of its last run."""
+    agent = gated(log, LEAVER)
+    left = left_by(log, agent)
+    let_go(agent)
+    agents.ended(log, agent["id"])
+    spawning.restart(log, agents.get(log, agent["id"]))
+    now = left_by(log, agent, 4)[2:]
+    with supervising(log.home):
+        for pid in left:
+            gone(pid)
+        assert all(map(is_running, now))
+    assert done(log, "sweep") == [agent["id"]]
+
+
+def test_what_runs_elsewhere_under_the_same_id_is_not_touched(log: Log, tmp_path: Path) -> None:
+    """An agent that was exported to another state directory, and is lost there, lives on here."""
+    agent = gated(log, LEAVER)
+    left = left_by(log, agent)
+    elsewhere = Home(str(tmp_path / "elsewhere"))
+    with Log(elsewhere) as other:
+        history = registry.history(log, agent["id"])
+        registry.publish(other, *(Event(one.type, one.data, one.key, None) for one in history))
+        registry.publish(other, events.agent_lost(agent["id"], 1, reason="it was exported"))
+        with supervising(elsewhere):
+            pass
+        assert done(other, "sweep") == []
+    assert all(map(is_running, left)) and is_running(agent["child"]["pid"])

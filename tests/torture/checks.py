@@ -85,7 +85,7 @@ class Check:
         if code is not None:
             return [] if code == noted.exit_code else [f"exit code {code}, but it is {noted.exit_code}"]
         if signal is not None:
-            return [] if self._may_be_signalled(run) else [f"{signal}, but nobody has sent it one"]
+            return [] if self._may_be_signalled(run) else [f"{signal}, for no reason that is known"]
         if not price:
             return [f"{end.get('outcome', 'lost')} without a status; it was {noted.exit_code}"]
         self._report.excused[f"no exit status: {price}"] += 1
@@ -93,9 +93,15 @@ class Check:
 
     def _may_be_signalled(self, run: Run) -> bool:
         assert run.end is not None
-        was_asked = run.number in self._done.asked.get(run.agent_id, ())
-        is_timeout = run.has_timeout and run.end.data.get("reason") == "timeout"
-        return was_asked or is_timeout or self._done.was_killed((run.starting or {}).get("child"))
+        reason = run.end.data.get("reason")
+        if reason == "cancel":
+            return self._was_asked(run)
+        if reason == "timeout":
+            return run.has_timeout
+        return run.end.data.get("signal") == "SIGKILL" and self._done.was_killed((run.starting or {}).get("child"))
+
+    def _was_asked(self, run: Run) -> bool:
+        return run.number in self._done.asked.get(run.agent_id, ())
 
     def _wrong_start(self, run: Run, noted: Noted, price: str) -> list[str]:
         """It never began, or died before it could note anything."""
@@ -104,7 +110,7 @@ class Check:
         if noted.was_executed:
             return [f"it was executed, and is said never to have been: {why}"]
         touched = run.mark in self._done.touched or run.agent_id in self._done.touched
-        if price or touched or self._may_be_signalled(run) or self._done.disk_was_full:
+        if price or touched or self._was_asked(run) or self._may_be_signalled(run) or self._done.disk_was_full:
             self._report.excused[f"not begun: {why}"[:90]] += 1
             return []
         return [f"it has not begun, for no reason of ours: {run.end.type} {why}"]

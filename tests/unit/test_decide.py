@@ -131,3 +131,9 @@ def test_the_table_answers_for_every_state() -> None:
             assert any(state in states and holds(seen) for states, holds, *_ in deciding.TABLE)
     for state in TERMINAL:
         assert not any(state in states and holds(NOTHING) for states, holds, *_ in deciding.TABLE)
+
+
+def test_what_earlier_runs_have_left_is_ended() -> None:
+    """Processes of a run before its agent's latest; the latest's own are another row's, strangers nobody's."""
+    found = deciding.earlier(["a.1", "a.2", "a.3", "b.1", "nobody.1", "no mark"], {"a": 3, "b": 1})
+    assert [action[:3] for action in found] == [(SWEEP, "a", 1), (SWEEP, "a", 2)]
