@@ -204,6 +204,9 @@ class Daemon:
 
     def _mind_silence(self) -> None:
         """Nothing was heard for too long: say so, once, and end the run if that was asked for."""
+        if self.pump.move():  # it came while we waited for the log
+            self.silence.hear(time.monotonic())
+            return
         fields = stat_fields(self.child.pid) if self.child else None
         if fields is None or fields[0] in "TtZX":  # somebody has stopped it, or it has just ended
             self.silence.hear(time.monotonic())

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
+import time
 
 import pytest
 
@@ -59,7 +61,8 @@ def test_a_stopped_agent_is_not_silent(log: Log) -> None:
 
 def test_a_daemon_that_was_stopped_takes_nobody_for_silent(log: Log) -> None:
     """It has slept longer than it meant to, as on a suspended machine: the count starts anew, then goes on."""
-    stopped = agents.spawn(log, "sleep", "1000", silence=0.5)
+    stopped = agents.sh(log, "echo up; exec sleep 1000", silence=0.5)
+    until(lambda: agents.output(log, stopped["id"]) and state(stopped["daemon"]["pid"]) == "S", "it sleeps on its pipe")
     os.kill(stopped["daemon"]["pid"], signal.SIGSTOP)
     other = agents.spawn(log, "sleep", "1000", silence=1.8)
     until(lambda: agents.get(log, other["id"])["silent_since"], "much more than its time has passed")
@@ -101,13 +104,14 @@ def test_a_successor_knows_the_silence(log: Log) -> None:
 
 
 def test_what_came_while_the_daemon_was_busy_is_no_silence(log: Log) -> None:
-    """Output that waits in the pipe when the time is over counts as heard."""
-    agent = gated(log, "echo first; read line < go; echo second; sleep 1000", silence=1.0)
-    until(lambda: agents.output(log, agent["id"]), "its first line")
-    os.kill(agent["daemon"]["pid"], signal.SIGSTOP)
-    let_go(agent)
-    other = agents.spawn(log, "sleep", "1000", silence=1.2)
-    until(lambda: agents.get(log, other["id"])["silent_since"], "more than its time has passed")
-    os.kill(agent["daemon"]["pid"], signal.SIGCONT)
-    until(lambda: b"second" in agents.output(log, agent["id"]), "its second line")
-    assert history(log, agent["id"], events.AGENT_FELL_SILENT) == []
+    """Output that is in the pipe when the time is over counts as heard, where the daemon has waited for the log."""
+    script = "mkfifo then; read line < go; echo one; read line < then; echo two; sleep 1000"
+    agent = gated(log, script, silence=0.5)
+    with open(log.home.lock, "r+b") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        let_go(agent)
+        begun = time.monotonic()
+        let_go(agent, "then")
+        until(lambda: time.monotonic() > begun + 0.8, "its time is over")
+    until(lambda: b"two" in agents.output(log, agent["id"]), "its second line")
+    assert history(log, agent["id"], events.AGENT_SPOKE) == []

@@ -152,10 +152,10 @@ def gated(log: Log, script: str, **options: Any) -> Agent:
     return agents.sh(log, script, cwd=place, **options)
 
 
-def let_go(agent: Agent) -> None:
-    """Let an agent of `gated` read a line."""
-    with open(os.path.join(agent["cwd"], "go"), "w", encoding="ascii") as gate:
-        gate.write("go\n")
+def let_go(agent: Agent, gate: str = "go") -> None:
+    """Let an agent of `gated` read a line; another FIFO than `go` is the script's own to make."""
+    with open(os.path.join(agent["cwd"], gate), "w", encoding="ascii") as fifo:
+        fifo.write("go\n")
 
 
 def adopted(log: Log, agent_id: str, epoch: int = 1) -> Agent:
