@@ -16,7 +16,8 @@ from collections import namedtuple
 from swarm_store import events, lifecycle, registry
 from swarm_store.errors import CannotStart, IllegalTransition, LogUnusable, NotPossible, SwarmError, WrongUsage
 
-from .launch import HANDSHAKE_SECONDS, Launch, make_spec
+from . import tree
+from .launch import DEFAULT_GRACE, HANDSHAKE_SECONDS, Launch, make_spec
 from .process import myself
 from .run import Run
 
@@ -241,8 +242,31 @@ def open_run(log: Log, agent: Agent, *, reason: str, restarts: int = 0) -> int:
     return number
 
 
+def _end_left(log: Log, agent: Agent) -> None:
+    from .ending import Ending  # what spawning need not load
+    from .signals import signal
+
+    run = Run(log.home, agent["id"], agent["run"])
+    count = len(tree.members(run, None, None))
+    ending = Ending(run, None, None, reason="sweep", signum=signal.SIGTERM, grace=DEFAULT_GRACE)
+    ending.begin()
+    ending.advance()
+    while not ending.is_done:
+        poll = select.poll()
+        for file in ending.files():
+            poll.register(file, select.POLLIN)
+        poll.poll(ending.due_in() * 1000)
+        ending.advance()
+    registry.publish(log, events.agent_swept(agent["id"], agent["run"], processes=count))
+
+
 def restart(log: Log, agent: Agent) -> dict[str, Any]:
-    """Start an ended agent again, as a new run; the identities of daemon and child. Raises as open_run, CannotStart."""
+    """Start an ended agent again, as a new run; the identities of daemon and child. Raises as open_run, CannotStart.
+
+    What the last run has left running is ended first: nobody looks for it any more once another has begun.
+    """
+    if agent["left"]:
+        _end_left(log, agent)
     number = open_run(log, agent, reason="request")
     launch = None
     try:

@@ -13,7 +13,8 @@ import pytest
 from support import agents
 from support.looking import is_running, until
 from support.supervisors import done, gated, gone, history, let_go, supervising
-from swarm_daemon import spawn as spawning
+from swarm_daemon import spawn
+from swarm_daemon.launch import Launch
 from swarm_daemon.run import Run
 from swarm_store import events, registry
 from swarm_store.events import Event
@@ -97,13 +98,26 @@ def test_agents_that_an_agent_has_spawned_are_their_own(log: Log) -> None:
         assert is_running(agents.get(log, child)["child"]["pid"])
 
 
+def test_a_restart_by_hand_ends_what_was_left(log: Log) -> None:
+    """Without a supervisor too: nothing of the last run goes on beside the new one."""
+    agent = gated(log, LEAVER)
+    left = left_by(log, agent)
+    let_go(agent)
+    agents.ended(log, agent["id"])
+    spawn.restart(log, agents.get(log, agent["id"]))
+    assert not any(map(is_running, left))
+    assert [one.data for one in history(log, agent["id"], events.AGENT_SWEPT)] == [{"run": 1, "processes": 3}]
+    assert agents.get(log, agent["id"])["run"] == 2
+
+
 def test_what_an_earlier_run_has_left_is_ended(log: Log) -> None:
     """An agent that somebody restarted before a supervisor had looked keeps nothing of its last run."""
     agent = gated(log, LEAVER)
     left = left_by(log, agent)
     let_go(agent)
     agents.ended(log, agent["id"])
-    spawning.restart(log, agents.get(log, agent["id"]))
+    number = spawn.open_run(log, agents.get(log, agent["id"]), reason="request")
+    Launch(log.home, agent["id"], number).wait()
     now = left_by(log, agent, 4)[2:]
     with supervising(log.home):
         for pid in left:
