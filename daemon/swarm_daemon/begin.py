@@ -90,7 +90,7 @@ def _take_over(log: Log, run: Run, agent: Agent) -> Daemon | None:
     registry.publish(log, adopted)
     known = {key: agent[key] for key in ("keeper", "child", "monotonic")}
     write_aside(run.who, {**known, "daemon": myself(), "epoch": agent["epoch"] + 1})
-    spec = run.spec()
+    spec = _spec(run, agent)
     if agent["state"] == lifecycle.STARTING:
         at_gate = from_data(agent["child"])
         while is_alive(at_gate) and tree.is_daemon(at_gate):  # it has seen the gate close, and ends
@@ -100,6 +100,14 @@ def _take_over(log: Log, run: Run, agent: Agent) -> Daemon | None:
             _refuse(log, run, spec, refused, from_data(agent["keeper"]))
             return None
     return _daemon(log, run, spec)
+
+
+def _spec(run: Run, agent: Agent) -> Spec:
+    """What the run was started from; where that is lost, what the registry knows of it, which is all that it needs."""
+    try:
+        return run.spec()
+    except CannotStart:
+        return agent
 
 
 def _daemon(log: Log, run: Run, spec: Spec) -> Daemon:

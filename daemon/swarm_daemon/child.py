@@ -93,7 +93,8 @@ def _set_up(run: Run, spec: Spec) -> None:
     for signum in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores them; a program expects the default
         signal.signal(signum, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
-    _limit_open_files(spec["open_files"])
+    if spec["open_files"] is not None:
+        _limit_open_files(spec["open_files"])
     if run.confined()["by"] == RLIMIT:
         _limit_memory(spec["limits"]["memory"])
 

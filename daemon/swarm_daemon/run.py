@@ -19,7 +19,7 @@ import os
 import struct
 
 from swarm_store.codec import decode, encode
-from swarm_store.errors import SwarmError
+from swarm_store.errors import CannotStart
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     Spec = dict[str, Any]
 
 SCOPE, CGROUP, RLIMIT = "scope", "cgroup", "rlimit"  # what can enforce a run's limits: see confine
+NOT_ASKED_FOR = {"silence": None, "on_silence": "mark", "limits": None, "open_files": None}
 _FLOCK = struct.Struct("hhqqi4x")  # struct flock: type, whence, start, length, pid
 
 
@@ -71,10 +72,14 @@ class Run:
         os.makedirs(self.path, mode=0o700, exist_ok=True)
 
     def spec(self) -> Spec:
+        """What the run is started from; what an earlier version did not write is as if not asked for.
+
+        Raises CannotStart where it is gone, or not whole after a power failure.
+        """
         found = read_record(self.spec_path)
         if found is None:
-            raise SwarmError(f"agent {self.agent_id} has no spec in {self.spec_path}", "spawn it anew")
-        return found
+            raise CannotStart(f"agent {self.agent_id} has no spec in {self.spec_path}", "spawn it anew")
+        return {**NOT_ASKED_FOR, **found}
 
     def confined(self) -> dict[str, Any]:
         """What enforces its limits (`by`: SCOPE, CGROUP, RLIMIT or None), and the cgroups that tell more of it."""
@@ -105,11 +110,14 @@ class Run:
         file = os.open(os.path.join(self.path, "lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.fcntl(file, fcntl.F_OFD_SETLK, _FLOCK.pack(fcntl.F_WRLCK, 0, 0, 0, 0))
+            is_ours = _share(file)
         except (BlockingIOError, PermissionError):  # POSIX leaves the choice
+            is_ours = False
+        if is_ours:
+            self._lock = file
+        else:
             os.close(file)
-            return False
-        self._lock = file
-        return True
+        return is_ours
 
     def release(self) -> None:
         if self._lock >= 0:
@@ -123,13 +131,13 @@ class Run:
         """
         try:
             file = os.open(os.path.join(self.path, "lock"), os.O_RDWR | os.O_CLOEXEC)
-        except OSError:
-            return False
+        except (FileNotFoundError, NotADirectoryError):
+            return False  # and where nothing can be opened any more, nothing is proved
         try:
             answer = fcntl.fcntl(file, fcntl.F_OFD_GETLK, _FLOCK.pack(fcntl.F_WRLCK, 0, 0, 0, 0))
+            return bool(_FLOCK.unpack(answer)[0] != fcntl.F_UNLCK) or not _share(file)
         finally:
             os.close(file)
-        return bool(_FLOCK.unpack(answer)[0] != fcntl.F_UNLCK)
 
     def remove(self) -> None:
         """Delete the run's directory, when all of it is in the log."""
@@ -140,6 +148,15 @@ class Run:
         except FileNotFoundError:
             pass  # somebody is removing the whole agent at the same moment
         self.release()
+
+
+def _share(file: int) -> bool:
+    """Share the flock that the daemons of the first version hold alone; False where one of them does."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def write_aside(path: str, record: dict[str, Any]) -> None:
@@ -159,10 +176,10 @@ def write_aside(path: str, record: dict[str, Any]) -> None:
 
 
 def read_record(path: str) -> dict[str, Any] | None:
-    """A record that was written aside; None where there is none."""
+    """A record that was written aside; None where there is none, or a power failure has left it empty."""
     try:
         with open(path, encoding="ascii") as file:
             record: dict[str, Any] = decode(file.read())
-    except FileNotFoundError:
+    except (FileNotFoundError, ValueError):
         return None
     return record

@@ -83,6 +83,14 @@ def _spawned(agent_id: str, data: dict[str, Any], time: str) -> Agent:
     }
 
 
+_PLAIN = _spawned("", {"command": [], "cwd": ""}, "")
+
+
+def whole(agent: Agent) -> Agent:
+    """An agent as a row or a snapshot has it, with what the version that wrote it did not know yet."""
+    return {**_PLAIN, **agent}
+
+
 def _ended(data: dict[str, Any], time: str) -> dict[str, Any]:
     kept = ("exit_code", "signal", "reason", "seconds", "output", "resources", "left")
     return {**{key: data.get(key) for key in kept}, "ended_at": time, "silent_since": None}

@@ -11,7 +11,7 @@ from . import events
 from . import statements as sql
 from .codec import decode
 from .errors import NameTaken, NoSuchAgent, NotPossible, WrongUsage
-from .fold import fold
+from .fold import fold, whole
 from .lifecycle import LIVE, SPAWNED, STARTING
 
 TYPE_CHECKING = False
@@ -91,7 +91,7 @@ def _new_run(known: Agent, agent: Agent) -> tuple[list[Event], Agent]:
 
 def agents(log: Log, *, ended: bool = False) -> list[Agent]:
     """The living agents, and with `ended` the others too, in the order they were spawned."""
-    return [decode(row[0]) for row in log.query(sql.AGENTS if ended else sql.LIVING)]
+    return [whole(decode(row[0])) for row in log.query(sql.AGENTS if ended else sql.LIVING)]
 
 
 def runs(log: Log, *, ended: bool = False) -> dict[str, int]:
@@ -105,7 +105,7 @@ def runs(log: Log, *, ended: bool = False) -> dict[str, int]:
 def get(log: Log, agent_id: str) -> Agent | None:
     """The agent with exactly this id."""
     row = log.query(sql.AGENT, {"id": agent_id})
-    return decode(row[0][0]) if row else None
+    return whole(decode(row[0][0])) if row else None
 
 
 def resolve(log: Log, word: str) -> Agent:
@@ -120,8 +120,7 @@ def resolve(log: Log, word: str) -> Agent:
         return found
     row = log.query(sql.NAMED, {"name": word})
     if row:
-        named: Agent = decode(row[0][0])
-        return named
+        return whole(decode(row[0][0]))
     ids = log.query(sql.ID_PREFIX, {"prefix": word}) if word else []
     if len(ids) > 1:
         raise ambiguous(word, [row[0] for row in ids])
@@ -159,7 +158,7 @@ def agents_at(log: Log, position: int) -> dict[str, Agent]:
     row = log.query(sql.SNAPSHOT_BEFORE, {"position": position})
     if row:
         offset = row[0][0] + 1
-        start = {agent["id"]: agent for agent in decode(row[0][1])}
+        start = {agent["id"]: whole(agent) for agent in decode(row[0][1])}
     return fold(_registry_until(log, offset, position), start)
 
 
