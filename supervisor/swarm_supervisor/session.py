@@ -7,6 +7,7 @@ a minute it looks at everything that lives anyway. It keeps nothing: what it hol
 from __future__ import annotations
 
 import os
+import resource
 import shutil
 import sys
 
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 
 PRUNE_SECONDS = 600.0
 SWEEP_SECONDS = 60.0  # a ring of the bell is lost only with its ringer, between commit and ring
+OTHER_FILES = 100  # that must be left beside those that guard agents: the log, launches, sweeps
 NAMED = ("pid", "start", "boot")
 
 
@@ -68,6 +70,7 @@ class Session:
             raise
         self._act = Act(self._log, self._loop, self._look_soon, self._begun)
         self._guards: dict[str, tuple[int, int]] = {}  # of each agent: the PID of who answers for it, and a pidfd
+        self._most_guards = resource.getrlimit(resource.RLIMIT_NOFILE)[0] - OTHER_FILES
         self._to_look: dict[str, None] = {}
         self._cause = "start"
 
@@ -240,6 +243,8 @@ class Session:
         if who is not None and who.pid == pid:
             return
         self._unguard(agent_id)
+        if len(self._guards) >= self._most_guards:
+            return  # the sweep sees it: better late than that nothing can be opened any more
         file = open_verified(who)
         if who is not None and file is not None:
             self._guards[agent_id] = (who.pid, file)

@@ -68,11 +68,15 @@ class Singleton:
             raise LogUnusable(f"{_path(home)} has been removed", "the supervisor goes on where the directory is there")
 
     def release(self) -> None:
+        """Be it no more; again is nothing."""
+        if self._file < 0:
+            return
         try:
             os.pwrite(self._file, b" " * ROOM, 0)  # the file keeps its length: the next one may find a full disk
         except OSError:
             pass  # whoever looks finds that this process is gone
         os.close(self._file)
+        self._file = -1
 
 
 def holder(home: Home) -> dict[str, Any] | None:

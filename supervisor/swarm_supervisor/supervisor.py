@@ -55,8 +55,8 @@ class Supervisor:
         while self._told is None:
             try:
                 self._told = self._supervise(once)
-            except LogUnusable as error:
-                self._say(f"{error.message}; {error.hint}")
+            except (LogUnusable, OSError) as error:  # the latter: no file or process is to be had
+                self._say(f"{error.message}; {error.hint}" if isinstance(error, LogUnusable) else str(error))
                 if isinstance(error, (LogGone, LogDamaged)):
                     self._say(mend(self._home))
                 elif once:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -17,6 +18,7 @@ from support.looking import is_running, until
 from support.programs import Program
 from support.small_disk import SmallDisk
 from support.supervisors import IMPATIENT, Supervisor, supervising
+from swarm_daemon import control
 from swarm_store import events
 from swarm_store.home import Home
 from swarm_store.log import Log
@@ -127,6 +129,9 @@ def test_a_removed_home_is_not_made_again(home: Home) -> None:
         supervisor.send(signal.SIGHUP)
         assert supervisor.process.stderr is not None
         assert b"deleted" in supervisor.process.stderr.readline()
+        assert b"cannot open" in supervisor.process.stderr.readline()
+        before = supervisor.wake_ups()
+        until(lambda: supervisor.wake_ups() > before + 10, "some more tries")
         assert not os.path.exists(home.path)
         with Log(home) as new:
             agent = agents.spawn(new, "sleep", "1000")
@@ -161,3 +166,26 @@ def test_a_full_disk_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPat
             assert supervisor.stop() == 0
     finally:
         disk.unmount()
+
+
+def test_with_fewer_files_than_agents_it_goes_on(log: Log) -> None:
+    """Where it may not open a file for each daemon it does without some, and is up and silent all the same."""
+    for _ in range(8):
+        agents.spawn(log, "sleep", "1000")
+    limited = "import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (20, 20))\n" + IMPATIENT
+    with supervising(log.home, program=limited) as supervisor:
+        assert supervisor.open_files() < 20
+
+
+def test_what_cannot_be_opened_is_no_dead_daemon(log: Log) -> None:
+    """A process that may open no file does not take a run whose daemon lives for one whose daemon is dead."""
+    agent = agents.spawn(log, "sleep", "1000")
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    used = len(os.listdir("/proc/self/fd"))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, before[1]))
+    try:
+        with pytest.raises(OSError, match="Too many open files"):
+            control.may_have_daemon(log.home, agent)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    assert control.may_have_daemon(log.home, agent) and len(os.listdir("/proc/self/fd")) == used

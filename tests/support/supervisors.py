@@ -112,6 +112,11 @@ class Supervisor:
         names = os.listdir(place) if os.path.isdir(place) else []
         return max((int(name.split(".")[1]) for name in names if name.startswith(f"{self.pid}.")), default=0)
 
+    def wake_ups(self) -> int:
+        """How often it has slept; its try after try of what fails can be counted by that."""
+        told = Path(f"/proc/{self.pid}/status").read_text(encoding="ascii", errors="replace")
+        return int(told.partition("\nvoluntary_ctxt_switches:")[2].split()[0])
+
     def open_files(self) -> int:
         return len(list(Path(f"/proc/{self.pid}/fd").iterdir()))
 
