@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 
 from swarm_store import lifecycle, registry
-from swarm_store.errors import SwarmError
+from swarm_store.errors import NotPossible, SwarmError
 
 from .process import from_data, is_alive
 from .run import Run, read_record
@@ -28,7 +28,10 @@ def register_again(log: Log, run: Run) -> bool:
     if who is None or spec is None or "agent" not in spec:
         return False
     lived = {"id": run.agent_id, "state": lifecycle.RUNNING, "epoch": 0, "restarts": 0}
-    registry.introduce(log, {**lived, **spec["agent"], **who, "run": run.number})
+    try:
+        registry.introduce(log, {**lived, **spec["agent"], **who, "run": run.number})
+    except NotPossible:
+        pass  # its daemon was faster, or knows more of it
     return True
 
 
@@ -53,7 +56,7 @@ def abandoned(home: Home, known: Container[str], created: int) -> list[str]:
     found = []
     for agent_id in _names(home.agents):
         run = Run(home, agent_id, 1)
-        if agent_id in known or os.path.exists(run.who):
+        if agent_id in known or any(name.startswith("run-") for name in _names(home.agent(agent_id))):
             continue
         try:
             written = os.stat(run.spec_path).st_mtime_ns // 1000

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 
 import pytest
 
@@ -97,3 +100,32 @@ def test_what_a_spawner_left_that_died_is_abandoned(log: Log, agent: Agent) -> N
     assert abandoned(log.home, {agent["id"]}, created) == [theirs.agent_id]
     assert abandoned(log.home, {agent["id"], theirs.agent_id}, created) == []
     assert abandoned(log.home, {agent["id"]}, created + 10**12) == []
+
+
+def test_a_living_run_is_never_abandoned(log: Log, agent: Agent) -> None:
+    """Of an agent that the log does not know, and that has come to a later run, nothing is removed."""
+    run = Run(log.home, agent["id"], 1)
+    os.rename(run.path, Run(log.home, agent["id"], 2).path)
+    spec = {**run.spec(), "agent": {**run.spec()["agent"], "spawner": IDENTITY}}
+    run.prepare(spec)
+    created = int(log.fact("created"))
+    assert abandoned(log.home, {}, created) == []
+    os.rename(Run(log.home, agent["id"], 2).path, run.path)
+
+
+def test_two_may_register_the_same_run(log: Log, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """A supervisor and a daemon that tell the log of the same run at the same moment do not hinder each other."""
+    agent = sh(log, "sleep 1000")
+    together = Barrier(2)
+    with another_log(tmp_path_factory) as first, Log(first.home) as second:
+        runs = [Run(log.home, agent["id"], number) for number in range(1, 100)]
+        for one in runs[1:]:
+            one.make()
+            shutil.copy(runs[0].who, one.who)
+
+        def register(other: Log) -> list[bool]:
+            return [register_again(other, one) for one in runs if together.wait(30) >= 0]
+
+        with ThreadPoolExecutor(2) as pool:
+            assert [*pool.map(register, (first, second))] == [[True] * len(runs)] * 2
+        assert agents.get(first, agent["id"])["run"] == 99
