@@ -12,23 +12,12 @@ import sys
 from swarm_store.errors import SwarmError
 from swarm_store.home import Home, locate
 
-MEND_SECONDS = 600.0
 
-
-def mend(home: Home) -> str:
-    """Bring the log of `home` back if need be; what was done, in words, empty where there was nothing to do."""
+def begin_to_mend(home: Home) -> subprocess.Popen[str]:
+    """Have the log of `home` brought back if need be; says what was done on its stdout, if anything. Raises OSError."""
     command = [sys.executable, "-P", "-m", "swarm_supervisor.mend"]
-    try:
-        done = subprocess.run(
-            command,
-            env={**os.environ, "SWARM_HOME": home.path},
-            stdout=subprocess.PIPE,
-            timeout=MEND_SECONDS,
-            text=True,
-        )
-    except (OSError, subprocess.SubprocessError) as error:
-        return f"the log could not be looked at: {error}"
-    return done.stdout.strip()
+    environment = {**os.environ, "SWARM_HOME": home.path}
+    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
 
 
 def main() -> None:

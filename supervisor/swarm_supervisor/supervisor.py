@@ -15,7 +15,7 @@ from swarm_store.errors import LogDamaged, LogGone, LogUnusable
 from swarm_store.retention import Policy
 
 from .loop import Loop
-from .mend import mend
+from .mend import begin_to_mend
 from .notify import Notify
 from .session import Session
 from .singleton import Singleton
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 NOTHING = Policy()
 RETRY_SECONDS = 1.0
+WATCHDOG_SECONDS = 1.0  # while there is no session, which knows how often it is owed
 STOPPED_ON_REQUEST = 6  # under systemd: the unit is not restarted after this
 
 
@@ -58,7 +59,7 @@ class Supervisor:
             except (LogUnusable, OSError) as error:  # the latter: no file or process is to be had
                 self._say(f"{error.message}; {error.hint}" if isinstance(error, LogUnusable) else str(error))
                 if isinstance(error, (LogGone, LogDamaged)):
-                    self._say(mend(self._home))
+                    self._mend()
                 elif once:
                     raise
                 self._pause()
@@ -94,10 +95,33 @@ class Supervisor:
         if self._session is not None:
             self._session.look_at_all()
 
+    def _mend(self) -> None:
+        """Have the log brought back. That may take long: it can be stopped meanwhile, and the mending goes on alone."""
+        try:
+            mending = begin_to_mend(self._home)
+        except OSError as error:
+            return self._say(f"the log could not be looked at: {error}")
+        is_over: list[bool] = []
+        self._loop.watch(os.pidfd_open(mending.pid), lambda: is_over.append(True))
+        self._wait(is_over)
+        if is_over and (done := mending.communicate()[0].strip()):
+            self._say(done)
+        return None
+
     def _pause(self) -> None:
         """Until it is time to try again, or to stop."""
         is_over: list[bool] = []
         self._loop.after(RETRY_SECONDS, lambda: is_over.append(True))
+        self._wait(is_over)
+
+    def _wait(self, is_over: list[bool]) -> None:
+        """Without a session, but with an ear for signals, and watched by systemd."""
+
+        def keep_watchdog_quiet() -> None:
+            self._notify.watchdog()
+            self._loop.after(WATCHDOG_SECONDS, keep_watchdog_quiet)
+
+        keep_watchdog_quiet()
         while not is_over and self._told is None:
             self._loop.turn()
         self._loop.reset()
@@ -106,8 +130,7 @@ class Supervisor:
         """What is the matter with the log: say so once, and to systemd that this is not our end."""
         launch.reap()
         self._notify.ready(trouble)
-        self._notify.watchdog()
-        if trouble and trouble not in self._said:
+        if trouble not in self._said:
             self._said.add(trouble)
             _complain(f"swarmctl supervisor: {trouble}\n")
 

@@ -56,3 +56,13 @@ def test_commands_say_that_the_log_is_gone(swarm: Swarm) -> None:
         line = swarm.refused(1, verb, *(["x"] if verb == "show" else []))
         assert "is gone" in line and "doctor --fix" in line
     _move(swarm, "back")
+
+
+def test_a_supervisor_can_begin_with_a_damaged_log(swarm: Swarm) -> None:
+    """Started where the log is no database any more, it has it set aside and recovered, and does its work."""
+    swarm.ok("wait", swarm.sh("exit 0"))
+    with (swarm.home / "swarm.db").open("r+b") as file:
+        file.write(b"x" * 100)
+    assert "recovered" in swarm.run("supervisor", "run", "--once").err.decode()
+    assert [path for path in swarm.home.iterdir() if ".damaged-" in path.name]
+    swarm.ok("supervisor", "run", "--once")

@@ -6,6 +6,7 @@ import os
 import resource
 import shutil
 import signal
+import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -189,3 +190,27 @@ def test_what_cannot_be_opened_is_no_dead_daemon(log: Log) -> None:
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
     assert control.may_have_daemon(log.home, agent) and len(os.listdir("/proc/self/fd")) == used
+
+
+def test_while_the_log_is_mended_it_hears_and_is_heard(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long that takes (here a writer never lets go), systemd is told that it is well, and it can be stopped."""
+    address = os.path.join(log.home.path, "notify")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(address)
+        systemd.settimeout(30)
+        monkeypatch.setenv("NOTIFY_SOCKET", address)
+        with supervising(log.home) as supervisor:
+            with Program(log.home, HOLD) as holder:
+                assert holder.line() == "locked"
+                for name in os.listdir(log.home.path):
+                    if name.startswith("swarm.db"):
+                        os.unlink(os.path.join(log.home.path, name))
+                supervisor.send(signal.SIGHUP)
+                while b"deleted" not in systemd.recv(4096):
+                    pass
+                for _ in range(4):
+                    assert systemd.recv(4096) == b"WATCHDOG=1"
+                supervisor.send(signal.SIGTERM)
+                until(lambda: not is_running(supervisor.pid), "its end")
+            assert supervisor.stop() == 0
+    until(lambda: os.path.exists(log.home.database), "the mending has gone on alone")

@@ -14,7 +14,7 @@ from swarm_daemon.watch import is_readable_within
 from swarm_store import events
 from swarm_store.clock import rfc3339
 from swarm_store.codec import encode
-from swarm_store.errors import SwarmError
+from swarm_store.errors import LogUnusable, SwarmError
 from swarm_store.events import Record
 from swarm_store.home import locate
 from swarm_store.opening import NoLog
@@ -60,7 +60,10 @@ def run(
       swarmctl supervisor run --once
     """
     policy = retention(older_than, keep, larger_than)
-    home.writing().close()  # here, because making a log loads what a supervisor never needs again
+    try:
+        home.writing().close()  # here, because making a log loads what a supervisor never needs again
+    except LogUnusable:
+        pass  # what is the matter the supervisor says, and waits for its end, or has it mended
     os.environ["SWARM_VERSION"] = __version__
     # Another program in this process, rather than a call: it lives for months without what a command line loads.
     os.execv(
