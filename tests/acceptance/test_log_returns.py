@@ -23,6 +23,8 @@ def test_followers_wait_for_the_log(swarm: Swarm) -> None:
     events = swarm.start("events", "-f", "--json", "--type", "stdout:written")
     read_until(logs.stdout, b"one\n")
     read_until(events.stdout, b"stdout:written")
+    registry = swarm.home / "bells" / "registry"
+    until(lambda: registry.exists() and any(registry.glob(f"{wait.pid}.*")), "`wait` waits")
     _move(swarm, "away")
     go.write_text("\n")
     for follower in (logs, wait, events):

@@ -21,7 +21,7 @@ def test_prints_the_id_alone(swarm: Swarm) -> None:
 
 def test_makes_a_private_home(fresh: Swarm) -> None:
     """The first spawn makes the home, and nobody but its owner can enter it."""
-    fresh.spawn("--", "true")
+    fresh.spawn("--", "sleep", "60")  # one that goes on: with the last writer SQLite's WAL would go while we look
     assert fresh.home.stat().st_mode & 0o777 == 0o700
     assert all(not file.stat().st_mode & 0o077 for file in fresh.home.iterdir())
 

@@ -59,7 +59,7 @@ def test_a_locked_log_is_named_once_and_waited_for(log: Log) -> None:
             agents.kill(agent["daemon"]["pid"])
             retries(supervisor, 2)
             before = supervisor.open_files()
-            retries(supervisor, 10)
+            retries(supervisor, 6)
             assert supervisor.open_files() < before + 10
             known = singleton.holder(log.home)
             assert known is not None and known["pid"] == supervisor.pid
