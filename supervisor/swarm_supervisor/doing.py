@@ -28,10 +28,16 @@ class Successors:
         self._each = each
         pid = launch.adopt(act.log.home, agent_ids, each=each)
         self._file = os.pidfd_open(pid)  # our own child, not reaped yet: nobody else can have its PID
+        self._is_over = False
         act.loop.watch(self._file, self._ended)
+        if each:
+            act.loop.after(HANDSHAKE_SECONDS, self._ended)
 
     def _ended(self) -> None:
-        """Each run has its successor, or has been finished; or that did not work."""
+        """Each run has its successor, or has been finished; or that did not work, or somebody has stopped it."""
+        if self._is_over:
+            return
+        self._is_over = True
         self._act.loop.forget(self._file)
         self._act.loaded()
         for agent_id in self._ids if self._each else ():

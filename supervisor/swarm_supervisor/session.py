@@ -12,7 +12,7 @@ import shutil
 import sys
 
 from swarm_daemon import launch, tree
-from swarm_daemon.process import from_data, open_verified
+from swarm_daemon.process import from_data, is_alive, open_verified
 from swarm_daemon.register import abandoned, register_again, unknown_runs
 from swarm_store import events, registry
 from swarm_store.bells import Bell, sweep
@@ -235,9 +235,11 @@ class Session:
             self._act.do(action, agent["epoch"])
 
     def _guard(self, agent: Agent, has_daemon: bool) -> None:
-        """Be woken when whoever answers for the agent ends: its daemon, or before that its spawner."""
+        """Be woken when whoever answers for the agent ends: its daemon, before that its spawner; else its child."""
         is_over = agent["ended_at"] and not has_daemon  # one that has ended may still have to be cleared up
         who = None if is_over else from_data(agent["daemon"] or agent["spawner"])
+        if not is_over and not has_daemon and not is_alive(who):
+            who = from_data(agent["child"])  # its files may be gone, so that nobody can adopt it
         agent_id: str = agent["id"]  # for the callback, which would keep the whole agent otherwise
         pid, _ = self._guards.get(agent_id, (0, 0))
         if who is not None and who.pid == pid:

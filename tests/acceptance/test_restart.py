@@ -98,3 +98,12 @@ def test_cancel_withdraws_a_restart(swarm: Swarm) -> None:
     swarm.refused(4, "cancel", rests)
     swarm.ok("supervisor", "run", "--once")
     assert [swarm.agent(one)["run"] for one in (waits, rests)] == [1, 1]
+
+
+def test_cancel_all_withdraws_restarts_too(swarm: Swarm) -> None:
+    """`cancel --all` is also for what has ended and waits for its restart: it is not started again."""
+    agent = swarm.ended("exit 3", "--restart", "on-failure", "--label", "a=b")
+    swarm.ok("cancel", "--label", "a=c")
+    assert swarm.agent(agent)["no_more_restarts"] is None
+    swarm.ok("cancel", "--all")
+    assert (swarm.agent(agent)["state"], swarm.agent(agent)["no_more_restarts"]) == ("failed", "withdrawn")

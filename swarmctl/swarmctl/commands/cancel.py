@@ -27,7 +27,7 @@ MARGIN = 30.0  # seconds beyond the grace period in which a daemon must have end
 def cancel(
     agent: OptionalAgents = None,
     label: Annotated[list[str] | None, typer.Option(metavar="K[=V]", help="All with this label.")] = None,
-    all: Annotated[bool, typer.Option("--all", help="All that live.")] = False,
+    all: Annotated[bool, typer.Option("--all", help="All that live, or wait for their restart.")] = False,
     grace: Annotated[
         str | None,
         typer.Option(metavar="D", help="How long between the signal and KILL; by default the agent's own."),
@@ -51,7 +51,7 @@ def cancel(
         agents = _chosen(log, agent or [], label or [], all)
         waiting = [one for one in agents if one["ended_at"]]
         for one in waiting:
-            control.withdraw_restart(log, one)
+            _withdraw(log, one, named=bool(agent))
         agents = [one for one in agents if one not in waiting]
         end(log, agents, signal, seconds, named=bool(agent), wait=not no_wait)
 
@@ -65,7 +65,8 @@ def _chosen(log: Log, words: list[str], labels: list[str], all: bool) -> list[Ag
         raise NotPossible(f"already ended: {', '.join(ended)}", "nothing was cancelled")
     if not labels and not all:
         return named
-    also = [agent for agent in registry.agents(log) if all or values.has_labels(agent["labels"], labels)]
+    known = [one for one in registry.agents(log, ended=True) if not one["ended_at"] or lifecycle.may_be_restarted(one)]
+    also = [agent for agent in known if all or values.has_labels(agent["labels"], labels)]
     return list({agent["id"]: agent for agent in [*named, *also]}.values())
 
 
@@ -78,6 +79,14 @@ def end(
     if wait:
         control.end_all_without_daemon(log, agents)
         _wait(log, agents, grace)
+
+
+def _withdraw(log: Log, agent: Agent, *, named: bool) -> None:
+    try:
+        control.withdraw_restart(log, agent)
+    except NotPossible:  # it has just been restarted
+        if named:
+            raise
 
 
 def _ask(log: Log, agent: Agent, signal: str, grace: float | None, *, named: bool) -> None:
