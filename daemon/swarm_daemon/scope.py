@@ -56,6 +56,7 @@ def join(run: Run, pid: int) -> bool:
 
     By whoever launches the successor: the daemon itself knows no systemd.
     """
+    global _silent_since
     confined = run.confined()
     if confined["by"] == CGROUP:
         return cgroup.enter(confined["cgroups"], pid)
@@ -65,9 +66,12 @@ def join(run: Run, pid: int) -> bool:
     try:
         with _Manager(socket) as manager:
             manager.call("AttachProcessesToUnit", "ssau", (_name(run), "", [pid]))
+        return is_in(run, pid)
+    except TimeoutError:
+        _silent_since = time.monotonic()
     except (Refused, OSError, ValueError):
-        return False
-    return is_in(run, pid)
+        pass
+    return False
 
 
 def is_in(run: Run, pid: int) -> bool:

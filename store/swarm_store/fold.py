@@ -145,6 +145,9 @@ def _check_run(agent: Agent, record: Record) -> None:
         raise IllegalTransition(
             f"agent {record.key} is in run {agent['run']}: {record.type} of run {run} cannot follow"
         )
+    is_by_policy = record.type == AGENT_RESTARTED and record.data["reason"] == "policy"
+    if is_by_policy and agent.get("no_more_restarts") is not None:  # a row of the first version has no such field
+        raise IllegalTransition(f"agent {record.key} is restarted no more: {agent['no_more_restarts']}")
 
 
 def fold(records: Iterable[Record], start: dict[str, Agent] | None = None) -> dict[str, Agent]:

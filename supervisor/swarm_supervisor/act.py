@@ -10,7 +10,7 @@ import os
 from collections import deque
 
 from swarm_daemon import control, keeper, spawn
-from swarm_daemon.process import from_data
+from swarm_daemon.process import boot_id, from_data
 from swarm_store import events, lifecycle, registry
 from swarm_store.errors import IllegalTransition, NameTaken, NotPossible
 
@@ -145,7 +145,7 @@ class Act:
             restarts = policy.restarts_so_far(agent) + 1
             number = spawn.open_run(self.log, agent, reason="policy", restarts=restarts)
         except IllegalTransition:
-            return  # somebody else was faster
+            return  # it has been withdrawn, or somebody else was faster
         except (NameTaken, NotPossible):  # another has its name, or its directory is gone
             self._say(events.agent_restart_withdrawn(action.agent_id, action.run))
             return
@@ -155,7 +155,7 @@ class Act:
 
     def _still_wants(self, agent: Agent, action: Action) -> bool:
         is_so = agent["run"] == action.run and agent["state"] in lifecycle.TERMINAL
-        return is_so and policy.wants_restart(agent, self._begun)
+        return is_so and policy.wants_restart(agent, self._begun, boot_id())
 
     def _verdict(self, action: Action) -> Event:
         if action.kind == decide.FAIL:

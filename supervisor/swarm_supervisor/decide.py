@@ -79,12 +79,15 @@ TABLE: tuple[tuple[frozenset[str | None], Callable[[Seen], bool], str | None, st
 )
 
 
-def decide(agent: Agent, seen: Seen, now: int, begun: int) -> Action | None:
-    """What to do about `agent`, at `now`, by a supervisor that began at `begun` (both microseconds); None: nothing."""
+def decide(agent: Agent, seen: Seen, now: int, begun: int, boot: str) -> Action | None:
+    """What to do about `agent`, at `now`, by a supervisor that began at `begun` in this `boot`; None: nothing.
+
+    Both times in microseconds.
+    """
     for states, holds, kind, why in TABLE:
         if agent["state"] in states and holds(seen):
             return Action(kind, agent["id"], agent["run"], 0.0, why) if kind else None
-    if not policy.wants_restart(agent, begun):
+    if not policy.wants_restart(agent, begun, boot):
         return None
     if policy.is_crash_loop(agent):
         return Action(GIVE_UP, agent["id"], agent["run"], 0.0, "a crash loop")

@@ -22,13 +22,15 @@ HEALTHY_SECONDS = 300.0
 MAX_RESTARTS = 10
 
 
-def wants_restart(agent: Agent, begun: int) -> bool:
+def wants_restart(agent: Agent, begun: int, boot: str) -> bool:
     """Whether the policy of an ended agent wants a new run, for a supervisor that began at `begun` (microseconds).
 
     A cancelled agent stays so. One that was ended with its machine or its session ("shutdown") is wanted again by the
-    next supervisor, not by one that saw it end: that one would start it in the middle of the shutdown.
+    next supervisor, not by one that saw it end: that one would start it in the middle of the shutdown. One of another
+    `boot` than this was seen by none of this, whatever the clock says, which may have been set back meanwhile.
     """
-    if agent["reason"] == "shutdown" and microseconds(agent["ended_at"]) >= begun:
+    is_of_this_boot = agent["daemon"] is None or agent["daemon"]["boot"] == boot
+    if agent["reason"] == "shutdown" and is_of_this_boot and microseconds(agent["ended_at"]) >= begun:
         return False
     return lifecycle.may_be_restarted(agent)
 

@@ -12,7 +12,7 @@ import shutil
 import sys
 
 from swarm_daemon import launch, tree
-from swarm_daemon.process import from_data, is_alive, open_verified
+from swarm_daemon.process import boot_id, from_data, is_alive, open_verified
 from swarm_daemon.register import abandoned, register_again, unknown_runs
 from swarm_store import events, registry
 from swarm_store.bells import Bell, sweep
@@ -138,6 +138,8 @@ class Session:
         self._read_news()
 
     def _read_news(self) -> None:
+        if self._log.opening():
+            raise LogGone("the event log has been replaced", "the supervisor goes on with the one that is there")
         while page := self._log.read(events.REGISTRY, start=self._head, payloads=False):
             self._head = page[-1].offset + 1
             for record in page:
@@ -165,7 +167,8 @@ class Session:
     def _prune(self) -> None:
         """In a process of its own, because forgetting gigabytes takes its time; killed, the next one goes on."""
         self._loop.after(PRUNE_SECONDS, self._prune)
-        launch.detached([sys.executable, "-P", "-m", "swarm_supervisor.prune", encode(self._policy._asdict())])
+        command = [sys.executable, "-P", "-m", "swarm_supervisor.prune", encode(self._policy._asdict())]
+        launch.detached(command, {**os.environ, tree.DAEMON_MARK: "prune"})  # it is no agent's: see tree
 
     def look_at_all(self) -> None:
         """Look at every living agent in the next turn, whatever has happened or not."""
@@ -227,7 +230,7 @@ class Session:
         if _is_me(agent["spawner"]):
             seen = seen._replace(spawner_lives=False)  # whatever we had under way for it is over
         self._guard(agent, seen.has_daemon)
-        action = decide.decide(agent, seen, now(), self._begun)
+        action = decide.decide(agent, seen, now(), self._begun, boot_id())
         if action is None:
             self._act.settled(agent_id)
         elif self._act.waiting.get(agent_id) != action.run:

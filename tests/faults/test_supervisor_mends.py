@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 from support import agents
 from support.agents import sh
@@ -11,6 +12,8 @@ from support.looking import until
 from support.supervisors import supervising
 from swarm_daemon.run import Run, read_record
 from swarm_store import health
+from swarm_store.backup import backup
+from swarm_store.bells import ring_all
 from swarm_store.errors import LogUnusable
 from swarm_store.log import Log
 
@@ -82,6 +85,23 @@ def test_a_damaged_log_is_set_aside_and_recovered(log: Log) -> None:
         assert supervisor.stop() == 0
         assert "damaged" in supervisor.complaints()
     assert health.integrity(log) == health.differing(log) == []
+
+
+def test_a_log_that_was_replaced_is_read_from_where_it_is(log: Log, tmp_path: Path) -> None:
+    """With an older copy in the log's place, what begins there is looked after at once, not when it has caught up."""
+    backup(log, str(tmp_path / "copy"))
+    with supervising(log.home) as supervisor:
+        for _ in range(3):
+            agents.ended(log, sh(log, "exit 0")["id"])
+        os.rename(tmp_path / "copy", log.home.database)
+        for beside in ("-wal", "-shm"):
+            os.unlink(log.home.database + beside)
+        ring_all(log.home)
+        log.opening()
+        agent = sh(log, "exit 3", restart="on-failure", max_restarts=1)
+        until(lambda: agents.get(log, agent["id"])["run"] == 2, "the restart")
+        until(lambda: agents.get(log, agent["id"])["no_more_restarts"], "the end of restarts")
+        assert supervisor.stop() == 0 and "has been replaced" in supervisor.complaints()
 
 
 def _is_set_aside(log: Log) -> bool:

@@ -64,7 +64,7 @@ def happened(
         "agent:exited": {"outcome": outcome, "exit_code": 0, "signal": None},
         "agent:start_failed": {"outcome": outcome, "exit_code": 125, "reason": "its spawner is gone"},
         "agent:lost": {"reason": "its daemon is gone"},
-        "agent:restarted": {"run": 2, "reason": "policy", "restarts": 1, "spawner": IDENTITY},
+        "agent:restarted": {"run": 2, "reason": "request", "restarts": 1, "spawner": IDENTITY},
     }
     return Event(type, data.get(type, {}) | ({} if run is None else {"run": run}), agent_id, None)
 

@@ -7,7 +7,7 @@ from itertools import product
 import pytest
 
 from support.ended import END, agent
-from support.facts import LIVE, TERMINAL
+from support.facts import IDENTITY, LIVE, TERMINAL
 from swarm_store.clock import SECOND
 from swarm_supervisor import decide as deciding
 from swarm_supervisor.decide import (
@@ -32,11 +32,12 @@ NOTHING = Seen(
 )
 ALL_SEEN = [Seen._make((*flags, left)) for *flags, left in product(*[(False, True)] * 6, (0, 2))]
 BEGUN = END - 60 * SECOND
+BOOT = str(IDENTITY["boot"])  # that of the agents here
 
 
 def done(state: str, seen: Seen, **given: object) -> str | None:
     """The kind of what is decided for an agent of that state; None for nothing."""
-    action = decide(agent(state, **given), seen, END, BEGUN)
+    action = decide(agent(state, **given), seen, END, BEGUN, BOOT)
     return action.kind if action else None
 
 
@@ -108,19 +109,19 @@ def test_too_many_restarts_are_given_up() -> None:
 def test_a_shutdown_waits_for_the_next_supervisor() -> None:
     """The supervisor that began before the end does nothing; one that begins later restarts."""
     ended = agent("cancelled", restart="always", reason="shutdown")
-    assert decide(ended, NOTHING, END + SECOND, END - SECOND) is None
-    later = decide(ended, NOTHING, END + SECOND, END + SECOND)
+    assert decide(ended, NOTHING, END + SECOND, END - SECOND, BOOT) is None
+    later = decide(ended, NOTHING, END + SECOND, END + SECOND, BOOT)
     assert later is not None and later.kind == RESTART
 
 
 def test_an_action_says_whom_when_and_why() -> None:
     """It names agent and run, in how many seconds, and the reason that becomes the event's."""
     ended = agent("lost", restart="on-failure", run=4)
-    restart = decide(ended, NOTHING, END, BEGUN)
+    restart = decide(ended, NOTHING, END, BEGUN, BOOT)
     assert restart is not None
     assert restart[:3] == (RESTART, "agentid1", 4) and 1.0 <= restart.wait <= 1.25 and "on-failure" in restart.why
-    assert decide(agent("running"), NOTHING, END, BEGUN) == Action(LOSE, "agentid1", 1, 0.0, NO_FILES)
-    never = decide(agent("spawned"), NOTHING._replace(has_spec=False), END, BEGUN)
+    assert decide(agent("running"), NOTHING, END, BEGUN, BOOT) == Action(LOSE, "agentid1", 1, 0.0, NO_FILES)
+    never = decide(agent("spawned"), NOTHING._replace(has_spec=False), END, BEGUN, BOOT)
     assert never == Action(FAIL, "agentid1", 1, 0.0, NEVER_STARTED)
 
 

@@ -128,8 +128,9 @@ def test_a_restart_forgets_that_restarts_were_called_off() -> None:
     looped = folded(*ENDED, agent_crash_looped("a", 1, restarts=10))
     withdrawn = folded(*ENDED, agent_restart_withdrawn("a", 1))
     assert (looped["no_more_restarts"], withdrawn["no_more_restarts"]) == ("crash loop", "withdrawn")
+    on_request = agent_restarted("a", run=2, reason="request", restarts=0, spawner=IDENTITY)
     for end in (agent_crash_looped("a", 1, restarts=10), agent_restart_withdrawn("a", 1)):
-        assert folded(*ENDED, end, happened("a", "agent:restarted"))["no_more_restarts"] is None
+        assert folded(*ENDED, end, on_request)["no_more_restarts"] is None
         assert folded(*ENDED, end)["state"] == "failed"
 
 
@@ -235,3 +236,13 @@ def test_a_fold_can_be_cut_anywhere() -> None:
     whole = fold(records)
     for cut in range(len(records) + 1):
         assert fold(records[cut:], fold(records[:cut])) == whole
+
+
+def test_a_withdrawn_restart_cannot_be_done_by_policy() -> None:
+    """Where somebody has withdrawn it in between, a restart by policy is refused; one on request is not."""
+    types = ("agent:spawned", "agent:lost", "agent:restart_withdrawn", "agent:restarted")
+    *before, again = (recorded(happened("agentid2", type), n) for n, type in enumerate(types, 1))
+    agent = fold(before)["agentid2"]
+    with pytest.raises(IllegalTransition, match="no more"):
+        apply(agent, again._replace(data={**again.data, "reason": "policy"}))
+    assert apply(agent, again) is not None

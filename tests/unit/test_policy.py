@@ -5,11 +5,13 @@ from __future__ import annotations
 import pytest
 
 from support.ended import END, agent
+from support.facts import IDENTITY
 from swarm_store.clock import SECOND, rfc3339
 from swarm_supervisor import policy
 from swarm_supervisor.policy import FIRST_SECONDS, HEALTHY_SECONDS, JITTER, MAX_RESTARTS, MOST_SECONDS
 
 BEFORE, AFTER = END - SECOND, END + SECOND
+BOOT = str(IDENTITY["boot"])  # that of the agents here
 DAY = 24 * 3600 * SECOND
 
 
@@ -24,22 +26,28 @@ DAY = 24 * 3600 * SECOND
 @pytest.mark.parametrize("state", ["completed", "failed", "cancelled", "lost"])
 def test_which_ends_a_policy_restarts(restart: str, wanted: set[str], state: str) -> None:
     """Each policy wants a new run after the ends that it names, and never after a cancel."""
-    assert policy.wants_restart(agent(state, restart=restart), BEFORE) is (state in wanted)
+    assert policy.wants_restart(agent(state, restart=restart), BEFORE, BOOT) is (state in wanted)
 
 
 @pytest.mark.parametrize("why", ["withdrawn", "crash loop"])
 def test_what_has_been_called_off_stays_so(why: str) -> None:
     """An agent whose restarts were withdrawn or given up is not restarted, whatever its policy."""
-    assert not policy.wants_restart(agent(restart="always", no_more_restarts=why), AFTER)
+    assert not policy.wants_restart(agent(restart="always", no_more_restarts=why), AFTER, BOOT)
 
 
 @pytest.mark.parametrize("restart", ["on-failure", "always"])
 def test_a_shutdown_is_followed_by_the_next_supervisor(restart: str) -> None:
     """What was ended with its machine is wanted by a supervisor that began afterwards, not by one that saw it."""
     ended = agent("cancelled", restart=restart, reason="shutdown")
-    assert policy.wants_restart(ended, AFTER)
-    assert not policy.wants_restart(ended, BEFORE)
-    assert not policy.wants_restart(ended | {"restart": "no"}, AFTER)
+    assert policy.wants_restart(ended, AFTER, BOOT)
+    assert not policy.wants_restart(ended, BEFORE, BOOT)
+    assert not policy.wants_restart(ended | {"restart": "no"}, AFTER, BOOT)
+
+
+def test_after_a_reboot_a_clock_that_was_set_back_is_no_matter() -> None:
+    """What a shutdown ended in another boot is wanted again, also where by the clock this supervisor began before."""
+    ended = agent("cancelled", restart="on-failure", reason="shutdown")
+    assert policy.wants_restart(ended, BEFORE, "this boot")
 
 
 def test_delays_double_up_to_the_most() -> None:
