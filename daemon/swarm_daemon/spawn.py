@@ -267,7 +267,12 @@ def restart(log: Log, agent: Agent) -> dict[str, Any]:
     """
     if agent["left"]:
         _end_left(log, agent)
-    number = open_run(log, agent, reason="request")
+    try:
+        number = open_run(log, agent, reason="request")
+    except IllegalTransition:
+        raise NotPossible(
+            f"somebody else has just restarted agent {agent['id']}", "swarmctl show says how it is"
+        ) from None
     launch = None
     try:
         launch = Launch(log.home, agent["id"], number)
