@@ -11,7 +11,8 @@ import pytest
 from support import agents
 from support.agents import output, spawn
 from support.looking import is_running, state, until
-from support.supervisors import adopted, done, gated, gone, history, let_go, supervising
+from support.supervisors import IMPATIENT, adopted, done, gated, gone, history, let_go, supervising
+from swarm_daemon import tree
 from swarm_daemon.run import Run
 from swarm_store import events, registry
 from swarm_store.log import Log
@@ -144,3 +145,30 @@ def test_it_does_not_touch_a_run_without_a_registration(log: Log) -> None:
     with supervising(log.home):
         assert os.path.isdir(stray)
     assert registry.agents(log, ended=True) == []
+
+
+def test_a_successor_that_hangs_holds_nobody_up(log: Log) -> None:
+    """Where as many successors hang as may load side by side, the next run gets its own all the same."""
+    hanging = (
+        """
+from swarm_daemon import launch
+from swarm_supervisor import act, doing
+act.AT_ONCE, doing.HANDSHAKE_SECONDS, real, hung = 1, 0.2, launch.adopt, []
+def adopt(home, ids, each):
+    if hung:
+        return real(home, ids, each=each)
+    hung.append(launch.detached(["/bin/sleep", "1000"]))
+    return hung[0]
+launch.adopt = adopt
+"""
+        + IMPATIENT
+    )
+    first, second = (agents.spawn(log, "sleep", "1000") for _ in range(2))
+    with supervising(log.home, program=hanging) as supervisor:
+        agents.kill(first["daemon"]["pid"])
+        until(lambda: tree.children(supervisor.pid), "the one that hangs")
+        (hung,) = tree.children(supervisor.pid)
+        agents.kill(second["daemon"]["pid"])
+        until(lambda: agents.get(log, second["id"])["epoch"] == 1, "the adoption of the second")
+        agents.kill(hung)
+        until(lambda: agents.get(log, first["id"])["epoch"] == 1, "the adoption of the first")
