@@ -11,16 +11,15 @@ import os
 import select
 import time
 
-from swarm_store import events, lifecycle, registry
-from swarm_store.bells import Bell, ring
+from swarm_store import events, registry
+from swarm_store.bells import Bell
 from swarm_store.clock import now, rfc3339
 from swarm_store.errors import IllegalTransition, LogUnusable, SwarmError
 
-from . import cgroup, keeper, tree
+from . import closing, tree
 from .ending import Ending, resume
 from .output import RETRY_SECONDS, Pump
-from .process import Identity, boot_id, from_data, send_group, stat_fields
-from .run import CGROUP
+from .process import from_data, send_group, stat_fields
 from .signals import name_of, number_of, signal
 from .silence import Silence
 from .watch import Watch
@@ -38,7 +37,6 @@ if TYPE_CHECKING:
 NET_SECONDS = 600.0  # look at the inbox this often even if no bell rang: a ring is lost only with its ringer
 GONE_SECONDS = 600.0  # how long the end of a run is kept for a log to come back when the whole directory was removed
 CURSOR = "daemon"
-KILLED = 137  # 128 + SIGKILL
 
 
 class Daemon:
@@ -250,7 +248,7 @@ class Daemon:
                     break  # log, journal and all have been deleted: nobody will ever ask
                 time.sleep(RETRY_SECONDS)
         self.close()
-        clear_up(self.run, self.keeper)
+        closing.clear_up(self.run, self.keeper)
 
     def _publish_end(self) -> None:
         if self.log.opening() != self._opening:
@@ -261,45 +259,15 @@ class Daemon:
         with self.log.transaction(durable=True) as transaction:
             closed = events.output_closed(self.run.agent_id, self.run.number, **self.pump.ranges())
             transaction.append(events.agent_stream(self.run.agent_id), [closed])
-            transaction.append(events.REGISTRY, [self._ended()])
+            transaction.append(events.REGISTRY, [self._last_event()])
 
-    def _ended(self) -> Event:
-        """The run's last event. What ended by itself and was seen by nobody is lost, neither failed nor completed."""
+    def _last_event(self) -> Event:
         end = self.watch.end()
         assert end is not None
-        output = self.pump.ranges()
+        was_stopped = self.stop_signal is not None
+        reason = self.ending.reason if self.ending else closing.own_reason(self.run, end, was_stopped=was_stopped)
         left = len(tree.members(self.run, self.keeper, self.child))
-        if self.ending is None and end["exit_code"] is None and end["signal"] is None:
-            lost = {"reason": end["reason"], "output": output, "left": left}
-            return events.agent_lost(self.run.agent_id, self.run.number, **lost)
-        reason = self.ending.reason if self.ending else self._own_reason(end)
-        return events.agent_exited(
-            self.run.agent_id,
-            self.run.number,
-            outcome=lifecycle.outcome(end["exit_code"], reason),
-            exit_code=end["exit_code"],
-            signal=end["signal"],
-            reason=reason,
-            seconds=self._lasted(),
-            output=output,
-            resources=end.get("resources"),
-            left=left,
-        )
-
-    def _lasted(self) -> float | None:
-        """How long the run lasted, in seconds of the boot's monotonic clock; None where it began in another boot."""
-        started: float | None = self.agent["monotonic"]
-        if started is None or self.child is None or self.child.boot != boot_id():
-            return None
-        return round(time.monotonic() - started, 3)
-
-    def _own_reason(self, end: dict[str, Any]) -> str | None:
-        """Why it has ended without the daemon's doing, where that is known. Of its killed child a shell says 137."""
-        if self.stop_signal is not None:  # a cgroup that is stopped: child and daemon were signalled in one breath
-            return "shutdown"
-        if end["signal"] == "SIGKILL" or end["exit_code"] == KILLED:
-            return "memory" if cgroup.has_killed_for_memory(self.run.confined()["cgroups"]) else None
-        return None
+        return closing.last_event(self.run, self.agent, end, reason=reason, output=self.pump.ranges(), left=left)
 
     def close(self) -> None:
         """Let go of everything but the run itself."""
@@ -333,13 +301,3 @@ def note(trouble: str) -> bool:
     except OSError:
         return False
     return True
-
-
-def clear_up(run: Run, held_by: Identity | None) -> None:
-    """Let the keeper go and delete the run's files: everything is in the log."""
-    keeper.release(held_by)
-    confined = run.confined()
-    if confined["by"] == CGROUP:
-        cgroup.remove(confined["cgroups"])
-    ring(run.home, [events.inbox_stream(run.agent_id)])  # sweeps the bells of daemons that were killed
-    run.remove()

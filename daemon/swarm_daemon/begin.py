@@ -14,7 +14,8 @@ from swarm_store.errors import CannotStart, LogUnusable, NotPossible
 from swarm_store.log import Log
 
 from . import child, keeper, tree
-from .agent import Daemon, clear_up, note
+from .agent import Daemon, note
+from .closing import clear_up
 from .output import RETRY_SECONDS
 from .process import Identity, from_data, is_alive, myself
 from .run import Run, read_record, write_aside

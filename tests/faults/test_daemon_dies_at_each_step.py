@@ -49,12 +49,12 @@ AFTER_EXEC = [
     "swarm_daemon.agent:Daemon._finish:before",
     "swarm_daemon.output:Pump.move_rest:after",
     "swarm_daemon.agent:events.output_closed:after",
-    "swarm_daemon.agent:Daemon._ended:after",
+    "swarm_daemon.agent:Daemon._last_event:after",
 ]
 # In the log whole: a successor only clears up.
 AFTER_THE_END = [
     "swarm_daemon.agent:Daemon.close:before",
-    "swarm_daemon.agent:clear_up:before",
+    "swarm_daemon.closing:clear_up:before",
     "swarm_daemon.keeper:release:before",
     "swarm_daemon.keeper:release:after",
 ]
@@ -152,7 +152,7 @@ def test_after_the_end(log: Log, deadly: pytest.MonkeyPatch, step: str) -> None:
         "swarm_daemon.output:Journal.move:after",
         "swarm_daemon.output:Pump.append:after",
         "swarm_daemon.agent:Daemon._finish:before",
-        "swarm_daemon.agent:clear_up:before",
+        "swarm_daemon.closing:clear_up:before",
     ],
 )
 def test_the_successor_dies_too(log: Log, step: str) -> None:
