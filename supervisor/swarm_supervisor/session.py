@@ -138,8 +138,6 @@ class Session:
         self._read_news()
 
     def _read_news(self) -> None:
-        if self._log.opening():
-            raise LogGone("the event log has been replaced", "the supervisor goes on with the one that is there")
         while page := self._log.read(events.REGISTRY, start=self._head, payloads=False):
             self._head = page[-1].offset + 1
             for record in page:

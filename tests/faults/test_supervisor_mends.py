@@ -101,7 +101,7 @@ def test_a_log_that_was_replaced_is_read_from_where_it_is(log: Log, tmp_path: Pa
         agent = sh(log, "exit 3", restart="on-failure", max_restarts=1)
         until(lambda: agents.get(log, agent["id"])["run"] == 2, "the restart")
         until(lambda: agents.get(log, agent["id"])["no_more_restarts"], "the end of restarts")
-        assert supervisor.stop() == 0 and "has been replaced" in supervisor.complaints()
+        assert supervisor.stop() == 0 and "taken the place" in supervisor.complaints()
 
 
 def _is_set_aside(log: Log) -> bool:
