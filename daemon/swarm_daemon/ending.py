@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .run import Run
 
 KILL_AGAIN_SECONDS = 0.1  # a tree that forks while it is killed is killed again
+KILL_AGAIN_MOST = 5.0  # and one that cannot be killed (a disk that does not answer) is not asked ten times a second
 
 
 class Ending:
@@ -42,6 +43,7 @@ class Ending:
         self._keeper = keeper
         self._child = child
         self._files: list[int] = []
+        self._pause = KILL_AGAIN_SECONDS
         self.deadline = time.monotonic() + grace
         self.is_done = False
 
@@ -64,7 +66,8 @@ class Ending:
             return
         if due:
             self._send(signal.SIGKILL)
-            self.deadline = time.monotonic() + KILL_AGAIN_SECONDS
+            self.deadline = time.monotonic() + self._pause
+            self._pause = min(self._pause * 2, KILL_AGAIN_MOST)
         left = tree.members(self._run, self._keeper, self._child)
         self.close()
         self._files = [file for file in map(open_verified, left) if file is not None]

@@ -63,9 +63,14 @@ class Run:
         return os.path.join(self.home.agent(self.agent_id), "spec.json")
 
     def prepare(self, spec: Spec) -> None:
-        """Make the agent's directory and write the spec, which holds the environment: for the owner alone."""
+        """Make the agent's directory and write the spec, which holds the environment: for the owner alone.
+
+        It is on disk when this returns, as the registering is that follows: a promise that a power failure keeps.
+        """
         os.makedirs(self.home.agent(self.agent_id), mode=0o700, exist_ok=True)
-        write_aside(self.spec_path, spec)
+        write_aside(self.spec_path, spec, durable=True)
+        for directory in (self.home.agent(self.agent_id), self.home.agents):
+            _sync(directory)
 
     def make(self) -> None:
         """Make the run's own directory."""
@@ -159,14 +164,24 @@ def _share(file: int) -> bool:
     return True
 
 
-def write_aside(path: str, record: dict[str, Any]) -> None:
-    """Write a JSON record so that a reader sees all of it or none."""
+def _sync(directory: str) -> None:
+    file = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(file)
+    finally:
+        os.close(file)
+
+
+def write_aside(path: str, record: dict[str, Any], *, durable: bool = False) -> None:
+    """Write a JSON record so that a reader sees all of it or none; `durable`: its bytes are on disk before its name."""
     aside = f"{path}.{os.getpid()}"
     file = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     try:
         raw = encode(record).encode("ascii")
         while raw:
             raw = raw[os.write(file, raw) :]
+        if durable:
+            os.fdatasync(file)
     except OSError:
         os.unlink(aside)
         raise

@@ -29,9 +29,10 @@ class Successors:
         pid = launch.adopt(act.log.home, agent_ids, each=each)
         self._file = os.pidfd_open(pid)  # our own child, not reaped yet: nobody else can have its PID
         self._is_over = False
+        self._is_loading = True
         act.loop.watch(self._file, self._ended)
-        if each:
-            act.loop.after(HANDSHAKE_SECONDS, self._ended)
+        # Somebody may have stopped it. What it finishes stays its own; what it adopts is looked at again.
+        act.loop.after(HANDSHAKE_SECONDS, self._ended if each else self._give_place)
 
     def _ended(self) -> None:
         """Each run has its successor, or has been finished; or that did not work, or somebody has stopped it."""
@@ -39,10 +40,16 @@ class Successors:
             return
         self._is_over = True
         self._act.loop.forget(self._file)
-        self._act.loaded()
+        self._give_place()
         for agent_id in self._ids if self._each else ():
             self._join(agent_id)
         self._act.over(self._ids)
+
+    def _give_place(self) -> None:
+        """Let the next one load."""
+        if self._is_loading:
+            self._is_loading = False
+            self._act.loaded()
 
     def _join(self, agent_id: str) -> None:
         """Put the run's new daemon where its other processes are, if they have a cgroup of their own."""

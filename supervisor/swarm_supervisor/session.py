@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     Did = dict[str, list[str]]  # what was done → to which agents
 
 PRUNE_SECONDS = 600.0
+LOOK_AGAIN_SECONDS = 1.0
 SWEEP_SECONDS = 60.0  # a ring of the bell is lost only with its ringer, between commit and ring
 OTHER_FILES = 100  # that must be left beside those that guard agents: the log, launches, sweeps
 NAMED = ("pid", "start", "boot")
@@ -252,6 +253,8 @@ class Session:
         if who is not None and file is not None:
             self._guards[agent_id] = (who.pid, file)
             self._loop.watch(file, lambda: self._guard_ended(agent_id))
+        elif has_daemon:  # one that is just taking over, or has just died
+            self._loop.after(LOOK_AGAIN_SECONDS, lambda: self._look_soon(agent_id))
 
     def _unguard(self, agent_id: str) -> None:
         guard = self._guards.pop(agent_id, None)
