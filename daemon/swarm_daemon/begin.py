@@ -36,14 +36,15 @@ RUNNING_LOCK_TIMEOUT = 2.0  # and once it runs: shorter, because the child's out
 def start(home: Home, agent_id: str, number: int) -> Daemon:
     """Start the run: identities into the log first, then the command. Raises CannotStart where it refuses.
 
-    Forks first of all: this process becomes the run's keeper, and its daemon returns from here.
+    Forks before anything else: this process becomes the run's keeper, and its daemon returns from here.
     """
     run = Run(home, agent_id, number)
     run.redirect()
+    if not run.acquire():
+        raise NotPossible(f"run {run.mark} has a daemon already")
+    _clear_first_start(run)
     held_by = keeper.split(run)
     try:
-        if not run.acquire():
-            raise NotPossible(f"run {run.mark} has a daemon already")
         spec = run.spec()
         held = child.fork(run, spec)
     except BaseException:
@@ -64,6 +65,20 @@ def start(home: Home, agent_id: str, number: int) -> Daemon:
     if refused is not None:
         raise _refuse(log, run, spec, refused, held_by)
     return _daemon(log, run, spec)
+
+
+def _clear_first_start(run: Run) -> None:
+    """What a start has left that was killed, with whoever had launched it, before it was in the log.
+
+    Its child held the run's lock until it had seen the gate close, and has ended.
+    """
+    before = from_data(read_record(run.keeper))
+    if before is not None:
+        keeper.release(before)
+    try:
+        os.unlink(run.refused)
+    except FileNotFoundError:
+        pass
 
 
 def adopt(home: Home, agent_id: str) -> Daemon | None:

@@ -12,7 +12,8 @@ import os
 
 from swarm_store.errors import CannotStart
 
-from .process import Identity, identify, send
+from .process import Identity, identify, myself, send
+from .run import write_aside
 from .signals import signal
 from .subreaper import become_subreaper
 
@@ -39,6 +40,7 @@ def split(run: Run) -> Identity:
     run.make_fifos()
     become_subreaper()
     pid = os.getpid()
+    write_aside(run.keeper, myself())  # before there is one: if all of this start is killed but the keeper, it is known
     if os.fork():
         _keep(run, program)
     os.setsid()

@@ -3,6 +3,7 @@
 lock            held by the run's daemon as long as it lives: two daemons cannot be
 stdout stderr   the FIFOs that the child writes into
 hold            the FIFO that the keeper sleeps on
+keeper          who that is, written before it is anything
 stdout.<byte>   journals: what has left the FIFOs and may not be in the log yet
 refused         why the child was not executed, written by itself
 who             the run's processes: what its agent can be registered from again if the log is gone
@@ -38,7 +39,20 @@ _FLOCK = struct.Struct("hhqqi4x")  # struct flock: type, whence, start, length, 
 class Run:
     """One run's directory and paths."""
 
-    __slots__ = ("_lock", "agent_id", "ending", "exit", "home", "limits", "notes", "number", "path", "refused", "who")
+    __slots__ = (
+        "_lock",
+        "agent_id",
+        "ending",
+        "exit",
+        "home",
+        "keeper",
+        "limits",
+        "notes",
+        "number",
+        "path",
+        "refused",
+        "who",
+    )
 
     def __init__(self, home: Home, agent_id: str, number: int) -> None:
         self.home = home
@@ -48,6 +62,7 @@ class Run:
         self.ending = os.path.join(self.path, "ending")
         self.exit = os.path.join(self.path, "exit")
         self.refused = os.path.join(self.path, "refused")
+        self.keeper = os.path.join(self.path, "keeper")
         self.limits = os.path.join(self.path, "limits")
         self.who = os.path.join(self.path, "who")
         self.notes = os.path.join(self.path, "daemon.log")

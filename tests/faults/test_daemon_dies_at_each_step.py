@@ -12,6 +12,8 @@ import pytest
 from support import agents
 from support.looking import state, until
 from swarm_daemon import launch
+from swarm_daemon import spawn as spawning
+from swarm_daemon.run import Run
 from swarm_store import events, registry
 from swarm_store.errors import CannotStart
 from swarm_store.log import Log
@@ -26,6 +28,7 @@ BEFORE_EXEC = [
     "swarm_daemon.begin:child.fork:after",
     "swarm_daemon.begin:registry.publish:before",
 ]
+NEVER = "swarm_daemon.agent:clear_up:before:99"
 # Registered as starting, and the child still at its gate: a successor records that it was never executed.
 AT_THE_GATE = [
     "swarm_daemon.begin:registry.publish:after",
@@ -102,6 +105,25 @@ def test_before_the_registration(log: Log, deadly: pytest.MonkeyPatch, step: str
     assert (agent["state"], agent["started_at"]) == ("failed", None)
     assert "died before it answered" in agent["reason"]
     assert agents.output(log, agent_id) == b""
+
+
+@pytest.mark.parametrize("step", BEFORE_EXEC)
+def test_the_next_start_is_not_disturbed(log: Log, deadly: pytest.MonkeyPatch, step: str) -> None:
+    """A start that was killed with its spawner leaves nothing that the next start of the run could take for its own."""
+    wish = spawning.request(log.home, ["sh", "-c", SCRIPT])
+    run = Run(log.home, wish.agent_id, 1)
+    run.prepare(wish.spec)
+    registry.publish(log, wish.event)
+    deadly.setenv("SWARM_DIE", step)
+    first = launch.Launch(log.home, wish.agent_id, 1)
+    with pytest.raises(CannotStart):
+        first.wait()
+    until(lambda: not run.has_daemon(), "nobody of the first start holds the run")
+    deadly.setenv("SWARM_DIE", NEVER)
+    launch.Launch(log.home, wish.agent_id, 1).wait()
+    assert agents.ended(log, wish.agent_id)["exit_code"] == 7
+    assert agents.output(log, wish.agent_id) == b"one\nthree\n"
+    until(lambda: state(first._pid) in (None, "Z"), "the end of the first keeper")
 
 
 @pytest.mark.parametrize("step", AT_THE_GATE)
