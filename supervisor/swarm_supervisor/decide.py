@@ -94,10 +94,13 @@ def decide(agent: Agent, seen: Seen, now: int, begun: int, boot: str) -> Action 
     return Action(RESTART, agent["id"], agent["run"], policy.delay(agent, now), f"its policy is {agent['restart']}")
 
 
+REMOVED = 1 << 62  # the run at which an agent is that has been forgotten: later than all it had
+
+
 def earlier(marks: Iterable[str], runs: dict[str, int]) -> list[Action]:
     """What to end of the runs whose `marks` processes carry, where `runs` has their agents at a later one by now.
 
-    Somebody has restarted the agent before what it had left was ended.
+    Somebody has restarted the agent, or removed it (REMOVED), before what it had left was ended.
     """
     found = []
     for mark in marks:

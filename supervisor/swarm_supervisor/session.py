@@ -74,6 +74,7 @@ class Session:
         self._most_guards = resource.getrlimit(resource.RLIMIT_NOFILE)[0] - OTHER_FILES
         self._to_look: dict[str, None] = {}
         self._cause = "start"
+        self._is_sweep_due = False
 
     def run(self, told: Callable[[], str | None], *, once: bool = False) -> str:
         """Supervise until `told` gives a reason to stop; the reason. Raises LogUnusable where it cannot go on."""
@@ -154,10 +155,8 @@ class Session:
         """The safety net."""
         self._loop.after(SWEEP_SECONDS, self._sweep)
         self._singleton.check(self._home)
-        known = registry.runs(self._log, ended=True)
-        self._clear_abandoned(known)
-        if swept := self._sweep_earlier(tree.marked(self._home), known):
-            self._reconcile(done={decide.SWEEP: swept})
+        self._clear_abandoned(registry.runs(self._log, ended=True))
+        self._sweep_removed()
         sweep(self._home)
         self._read_news()
         self.look_at_all()
@@ -181,11 +180,25 @@ class Session:
             shutil.rmtree(self._home.agent(agent_id), ignore_errors=True)
 
     def _sweep_earlier(self, marked: Marked, known: dict[str, int]) -> list[str]:
-        """End what earlier runs have left; of which agents."""
-        actions = decide.earlier(marked, known)
+        """End what earlier runs have left, and agents that were removed; of which agents."""
+        strange = {mark.rpartition(".")[0] for mark in marked} - known.keys()
+        removed = [agent_id for agent_id in strange if registry.was_removed(self._log, agent_id)]
+        actions = decide.earlier(marked, {**known, **dict.fromkeys(removed, decide.REMOVED)})
         for action in actions:
             self._act.sweep_earlier(action)
         return [action.agent_id for action in actions]
+
+    def _sweep_removed_soon(self) -> None:
+        """One look at all processes, for however many are removed together."""
+        if not self._is_sweep_due:
+            self._is_sweep_due = True
+            self._loop.after(LOOK_AGAIN_SECONDS, self._sweep_removed)
+
+    def _sweep_removed(self) -> None:
+        self._is_sweep_due = False
+        known = registry.runs(self._log, ended=True)
+        if swept := self._sweep_earlier(tree.marked(self._home), known):
+            self._reconcile(done={decide.SWEEP: swept})
 
     def _look_soon(self, agent_id: str) -> None:
         self._to_look[agent_id] = None
@@ -218,6 +231,7 @@ class Session:
         agent = registry.get(self._log, agent_id)
         if agent is None:
             self._unguard(agent_id)
+            self._sweep_removed_soon()
             return
         seen = observe(self._home, agent, marked)
         found["agents"] += 1

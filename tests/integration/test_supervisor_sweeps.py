@@ -13,7 +13,7 @@ import pytest
 from support import agents
 from support.looking import is_running, until
 from support.supervisors import done, gated, gone, history, let_go, supervising
-from swarm_daemon import spawn
+from swarm_daemon import control, spawn, tree
 from swarm_daemon.launch import Launch
 from swarm_daemon.run import Run
 from swarm_store import events, registry
@@ -27,8 +27,10 @@ LEAVER = "setsid sleep 1000 & echo $!; nohup sh -c 'sleep 1000; :' >/dev/null 2>
 
 
 def left_by(log: Log, agent: Agent, count: int = 2) -> list[int]:
-    """The PIDs that the agent has written."""
-    return [int(word) for word in until(lambda: _words(log, agent, count), "the PIDs")]
+    """The PIDs that the agent has written, once the last, a shell, has its child too."""
+    pids = [int(word) for word in until(lambda: _words(log, agent, count), "the PIDs")]
+    until(lambda: tree.children(pids[-1]), "the shell's child")
+    return pids
 
 
 def _words(log: Log, agent: Agent, count: int) -> list[bytes]:
@@ -139,3 +141,20 @@ def test_what_runs_elsewhere_under_the_same_id_is_not_touched(log: Log, tmp_path
             pass
         assert done(other, "sweep") == []
     assert all(map(is_running, left)) and is_running(agent["child"]["pid"])
+
+
+def test_what_a_removed_agent_has_left_is_ended(log: Log) -> None:
+    """An agent that was removed before its processes were ended leaves nothing either."""
+    agent = gated(log, LEAVER)
+    left = left_by(log, agent)
+    let_go(agent)
+    control.forget(log, agents.ended(log, agent["id"]))
+    with supervising(log.home):
+        for pid in left:
+            gone(pid)
+        again = gated(log, LEAVER)
+        left = left_by(log, again)
+        let_go(again)
+        control.forget(log, agents.ended(log, again["id"]))
+        for pid in left:
+            gone(pid)
