@@ -28,7 +28,7 @@ BEFORE_EXEC = [
     "swarm_daemon.begin:child.fork:after",
     "swarm_daemon.begin:registry.publish:before",
 ]
-NEVER = "swarm_daemon.agent:clear_up:before:99"
+NEVER = "swarm_daemon.closing:clear_up:before:99"
 # Registered as starting, and the child still at its gate: a successor records that it was never executed.
 AT_THE_GATE = [
     "swarm_daemon.begin:registry.publish:after",
