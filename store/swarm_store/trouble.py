@@ -46,6 +46,11 @@ def _in_words(home: Home, error: sqlite3.Error) -> LogUnusable:
     code = getattr(error, "sqlite_errorname", "") or ""
     if code.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
         return LogBusy(f"the event log {home.database} is locked by a program that is not swarmctl", "close it")
+    if code == "SQLITE_PROTOCOL":  # tried for ten seconds: the index of the WAL is half written
+        return LogBusy(
+            f"the event log {home.database} cannot be read: a process is stopped in the middle of writing it",
+            "continue it (kill -CONT) or end it; nothing is lost by either",
+        )
     if code.startswith("SQLITE_FULL") or code == "SQLITE_IOERR_WRITE":
         return LogUnusable(f"no space is left for the event log {home.database}", "free some; agents go on meanwhile")
     if code.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM")):

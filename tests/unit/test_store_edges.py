@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import signal
+import sqlite3
 import subprocess
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from swarm_store.home import Home, mounted_type
 from swarm_store.lock import WriteLock
 from swarm_store.log import Log
 from swarm_store.output import Lines, last_chunks
+from swarm_store.trouble import InWords
 
 ROOT = "1 0 0:1 / / rw - ext4 a rw\n"
 
@@ -139,3 +141,12 @@ def test_the_last_lines_are_the_last_ones() -> None:
     lines = Lines(cut=True)
     shown = [line.bytes for record in last_chunks(reversed(records), 1) for line in lines.feed(record)]
     assert shown[-1] == b"begun and ended"
+
+
+def test_a_half_written_index_is_said_in_words(home: Home) -> None:
+    """Where SQLite has tried for long enough to read what a stopped process is writing, it is said what to do."""
+    error = sqlite3.OperationalError("locking protocol")
+    error.sqlite_errorname = "SQLITE_PROTOCOL"
+    with pytest.raises(LogBusy, match="a process is stopped in the middle of writing it") as said, InWords(home):
+        raise error
+    assert "kill -CONT" in said.value.hint
