@@ -9,9 +9,12 @@ import os
 import random
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from threading import Thread
 
 from swarm_store import registry
+from swarm_store.errors import LogUnusable
 from swarm_store.log import Log
 
 from . import writer
@@ -26,6 +29,7 @@ from .scene import Scene, enter_namespace
 
 AT_ONCE = 8  # agents in one spawn
 TELL_SECONDS = 30.0
+READABLE_SECONDS = 60.0  # after which a log that cannot be read is a fault
 
 
 class Torture:
@@ -46,6 +50,7 @@ class Torture:
         self.faults = Faults(scene, self.commands, self.done, self.runs, self.report, self.chance, longest)
         self.faults.before_prune = self.check_all
         self.check = Check(scene.notes, self.done, self.report)
+        self._readable_at = time.monotonic()
         self._tracebacks: set[str] = set()
         if not scene.has_disk:
             self.report.skipped.append("full disk: this process may not mount one")
@@ -58,6 +63,7 @@ class Torture:
             pass  # somebody has to be the first
         self.faults.log = Log(self.scene.home, write=False)
         self.commands.keep_supervisor(at_once=True)
+        Thread(target=self._continue, daemon=True).start()
         self._torture()
         self.faults.over()
         self._look_after()
@@ -65,22 +71,37 @@ class Torture:
         self.faults.log.close()
         return self.report
 
+    def _continue(self) -> None:
+        while True:
+            self.done.go_on()
+            time.sleep(0.005)
+
     def _torture(self) -> None:
         end = time.monotonic() + self.seconds
         told = next_fault = next_look = time.monotonic()
         while (moment := time.monotonic()) < end:
             self.faults.go_on()
             if moment >= next_look:
-                self._look_after()
+                self._in_spite_of_trouble(self._look_after)
                 next_look = time.monotonic() + 0.2
             if moment >= next_fault and self.runs.all:
-                self.faults.one()
+                self._in_spite_of_trouble(self.faults.one)
                 pause = self.chance.expovariate(self.rate) * self.chance.choice([0.1, 0.5, 1.0, 2.4])
                 next_fault = max(next_fault + pause, moment - 1.0)
             if moment - told >= TELL_SECONDS:
                 told = moment
                 self._tell(end - moment)
             time.sleep(0.005)
+
+    def _in_spite_of_trouble(self, call: Callable[[], None]) -> None:
+        """For a while the log may not be readable: whoever was stopped in the middle of writing it goes on soon."""
+        try:
+            call()
+            self._readable_at = time.monotonic()
+        except LogUnusable as error:
+            self.report.statuses[f"says: {error.message.replace(self.scene.home.path, '')}"] += 1
+            if time.monotonic() - self._readable_at > READABLE_SECONDS:
+                raise
 
     def _look_after(self) -> None:
         """What goes on beside the faults: commands end, supervisors begin, agents are replaced, runs are checked."""
@@ -93,12 +114,13 @@ class Torture:
         self._look_for_tracebacks()
 
     def _check_one(self) -> None:
-        run = self.runs.to_check.pop(0)
+        run = self.runs.to_check[0]
         if run.agent_id in self.runs.removed:
             self.report.excused["removed before it was checked"] += 1
             self.check.marks.add(run.mark)
         else:
             self.check.look(self.faults.log, run)
+        self.runs.to_check.pop(0)
 
     def check_all(self) -> None:
         """Check all that has ended."""

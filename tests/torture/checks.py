@@ -51,17 +51,17 @@ class Check:
     def look(self, log: Log, run: Run) -> None:
         """Check one run that has ended, and count it."""
         assert run.end is not None
-        self.marks.add(run.mark)
         noted = read_note(self._notes, run.mark)
         price = self._price(run)
-        self._report.runs += 1
-        self._report.ends[_named(run)] += 1
         wrong = [
             *self._wrong_end(run, noted, price),
             *(problem for n in range(2) for problem in self._wrong_output(log, run, n, noted, price)),
         ]
         if os.path.exists(os.path.join(self._notes, run.mark + ".twice")):
             wrong.append("it was executed twice")
+        self.marks.add(run.mark)
+        self._report.runs += 1
+        self._report.ends[_named(run)] += 1
         for problem in wrong:
             self._report.problem(f"{run.mark}: {problem} [{self._life(log, run)}]")
 

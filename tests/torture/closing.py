@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from glob import glob
 from pathlib import Path
+from typing import Any
 
 from swarm_daemon import control
 from swarm_store import lifecycle, registry
@@ -24,6 +25,7 @@ from .runs import Runs
 from .scene import Scene
 
 ADOPTED_SECONDS, ENDED_SECONDS, GONE_SECONDS, KNOWN_SECONDS = 60.0, 120.0, 30.0, 75.0
+CLEARED_UP = ("files", "temporary")  # what doctor may find: a process was killed in the middle of something
 MOST_FILES, MOST_KIB = 40, 64 << 10  # of a supervisor that has nothing to do
 
 
@@ -117,25 +119,27 @@ class Closing:
         self._report.checked.append("offsets are dense")
 
     def _doctor(self) -> None:
-        """Nothing is wrong, but for what a killed command had begun: its directory is in no registry, and said so."""
-        done = subprocess.run(
-            [SWARMCTL, "doctor", "--json"], env=self._scene.environment, capture_output=True, check=False, timeout=120
-        )
-        findings = json.loads(done.stdout or b"[]")
-        for one in findings:
-            if one["ok"] or one["check"] == "space":
-                continue
-            stale = self._half_done(one["found"]) if one["check"] == "files" else []
-            if not stale:
+        """Nothing is wrong, but for what killed processes have left half done; and that is put right on request."""
+        bad = self._findings()
+        for one in bad:
+            if one["check"] in CLEARED_UP:
+                self._report.excused[f"cleared up by doctor --fix: {one['check']}"] += 1
+            else:
                 self._report.problem(f"doctor: {one['check']}: {one['found']}")
-            self._report.excused["directory that a killed command left, found by doctor"] += len(stale)
-        self._report.checked.append(f"doctor: {', '.join(one['check'] for one in findings)}")
+        for one in self._findings("--fix") if bad else []:
+            self._report.problem(f"doctor --fix does not put it right: {one['check']}: {one['found']}")
 
-    def _half_done(self, found: str) -> list[str]:
-        """The ids in doctor's finding, if all are of agents that were never registered, or removed."""
-        ids = found.partition("left over: ")[2].split(", ")
-        lives = [one for one in ids if one in self._runs.latest and one not in self._runs.removed]
-        return [] if lives else ids
+    def _findings(self, *options: str) -> list[dict[str, Any]]:
+        """What doctor finds wrong, but for the space on the machine's disk."""
+        if options:
+            command = [SWARMCTL, "doctor", *options]
+            subprocess.run(command, env=self._scene.environment, capture_output=True, check=False, timeout=120)
+        command = [SWARMCTL, "doctor", "--json"]
+        done = subprocess.run(command, env=self._scene.environment, capture_output=True, check=False, timeout=120)
+        findings: list[dict[str, Any]] = json.loads(done.stdout or b"[]")
+        names = ", ".join(one["check"] for one in findings)
+        self._report.checked.append(f"doctor{' after --fix' if options else ''}: {names}")
+        return [one for one in findings if not one["ok"] and one["check"] != "space"]
 
 
 def _without_daemon(log: Log) -> list[str]:

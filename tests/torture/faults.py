@@ -81,8 +81,7 @@ class Faults:
             self._report.faults[name] += 1
 
     def go_on(self) -> None:
-        """What is due: processes go on, the disk has room again, commands die in the middle."""
-        self._done.go_on()
+        """What is due: the disk has room again, commands die in the middle."""
         moment = time.monotonic()
         if self._disk_until and moment >= self._disk_until:
             self._disk_until = 0.0
@@ -227,6 +226,7 @@ class Faults:
 
     def _reboot(self) -> bool:
         """All processes of the home are gone at once, and the kernel knows nothing of them."""
+        self._done.stopped.clear()
         self.log.close()
         stopped: set[Identity] = set()
         while found := {one.who for one in processes(self._scene.home.path)} - stopped:

@@ -71,9 +71,7 @@ class Done:
     """What was done to whom: what excuses an end that would be a fault otherwise."""
 
     killed: set[tuple[int, int]] = field(default_factory=set)  # PID and start
-    touched: set[str] = field(
-        default_factory=set
-    )  # marks of runs, and ids of agents, one of whose processes was killed
+    touched: set[str] = field(default_factory=set)  # marks of runs, ids of agents: one of their processes was killed
     asked: dict[str, set[int]] = field(default_factory=dict)  # agent → runs that somebody has asked the end of
     reboots: list[int] = field(default_factory=list)  # the registry's head when all processes were gone
     stopped: dict[Identity, float] = field(default_factory=dict)  # and when they go on
@@ -95,11 +93,11 @@ class Done:
         return True
 
     def go_on(self, *, all: bool = False) -> None:
-        """SIGCONT those whose time has come."""
+        """SIGCONT those whose time has come; from a thread too, because who stopped them may wait for them itself."""
         moment = time.monotonic()
         for who, due in list(self.stopped.items()):
             if all or due <= moment:
-                del self.stopped[who]
+                self.stopped.pop(who, None)
                 send(who, signal.SIGCONT)
 
     def was_killed(self, identity: dict[str, int] | None) -> bool:

@@ -88,6 +88,6 @@ class Scene:
         if self.has_boot:
             subprocess.run(["umount", BOOT_ID], check=False)
         if self.has_disk:
-            subprocess.run(["umount", self.disk], check=False)
+            subprocess.run(["umount", "--lazy", self.disk], check=False)
         process._boot = ""
         shutil.rmtree(self.path, ignore_errors=True)
