@@ -68,8 +68,9 @@ class Closing:
 
     def _until(self, seconds: float, what: str, wrong: Callable[[], list[str]]) -> None:
         """Wait until nothing is `wrong`."""
-        began = time.monotonic()
+        began, last = time.monotonic(), ""
         while found := wrong():
+            last = f", the last: {found[-1][:100]}"
             if time.monotonic() - began >= seconds:
                 self._report.problem(f"not in {seconds:g} s: {what}: {'; '.join(found[:20])[:3000]}")
                 return
@@ -77,7 +78,7 @@ class Closing:
             if not self._is_over:
                 self._commands.keep_supervisor(at_once=True)
             time.sleep(0.05)
-        self._report.checked.append(f"{what} ({time.monotonic() - began:.1f} s)")
+        self._report.checked.append(f"{what} ({time.monotonic() - began:.1f} s{last})")
 
     def _end_all(self, log: Log) -> list[str]:
         """Agents that live, or will again; they are cancelled, again and again."""

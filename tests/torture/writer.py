@@ -86,7 +86,7 @@ class Writer:
             time.sleep(self.chance.random() * 2 * self.pause)
         self.write(0, 3)  # last words
         if self.chance.random() < 0.15:  # something is left running in the background
-            os.posix_spawn("/bin/sleep", ["sleep", "1000"], os.environ, setsid=True)
+            os.posix_spawn("/bin/sleep", ["sleep", "1000"], os.environ, setsid=True, setsigdef=[signal.SIGTERM])
         self.note[EXIT] = self.status + 1
         os._exit(self.status)
 
