@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from dataclasses import dataclass, field
 
@@ -25,7 +26,9 @@ class Report:
     backups: int = 0
 
     def problem(self, what: str) -> None:
+        """Something is wrong: said at once, because a long run may be interrupted, and once more at the end."""
         self.problems.append(what)
+        print(f"PROBLEM: {what}", file=sys.stderr)
 
     def lines_of_text(self) -> list[str]:
         """The report, line by line."""
