@@ -16,9 +16,11 @@ def _move(swarm: Swarm, ending: str) -> None:
 
 def test_followers_wait_for_the_log(swarm: Swarm) -> None:
     """`logs -f`, `events -f` and `wait` say that the log is gone, wait for it, and go on without a line twice."""
-    go = swarm.cwd / "go"
-    os.mkfifo(go)
-    agent = swarm.sh(f"echo one; read x < {go}; echo two; read x < {go}; echo three; exit 4")
+    # One FIFO for each: with one for both, the second reader could still meet the first writer.
+    first, second = swarm.cwd / "first", swarm.cwd / "second"
+    for go in (first, second):
+        os.mkfifo(go)
+    agent = swarm.sh(f"echo one; read x < {first}; echo two; read x < {second}; echo three; exit 4")
     logs, wait = swarm.start("logs", "-f", agent), swarm.start("wait", agent)
     events = swarm.start("events", "-f", "--json", "--type", "stdout:written")
     read_until(logs.stdout, b"one\n")
@@ -26,12 +28,12 @@ def test_followers_wait_for_the_log(swarm: Swarm) -> None:
     registry = swarm.home / "bells" / "registry"
     until(lambda: registry.exists() and any(registry.glob(f"{wait.pid}.*")), "`wait` waits")
     _move(swarm, "away")
-    go.write_text("\n")
+    first.write_text("\n")
     for follower in (logs, wait, events):
         read_until(follower.stderr, b"waiting for its return")
     _move(swarm, "back")
     read_until(logs.stdout, b"two\n")
-    go.write_text("\n")
+    second.write_text("\n")
     assert output_of(logs).out == b"three\n"
     assert output_of(wait).status == 4
     read_until(events.stdout, b"dGhyZWUK")
