@@ -105,7 +105,10 @@ def _take_over(log: Log, run: Run, agent: Agent) -> Daemon | None:
     adopted = events.agent_adopted(run.agent_id, run.number, daemon=myself(), epoch=agent["epoch"] + 1)
     registry.publish(log, adopted)
     known = {key: agent[key] for key in ("keeper", "child", "monotonic")}
-    write_aside(run.who, {**known, "daemon": myself(), "epoch": agent["epoch"] + 1})
+    try:
+        write_aside(run.who, {**known, "daemon": myself(), "epoch": agent["epoch"] + 1})
+    except OSError as error:  # no room: what is there still names the child
+        note(f"cannot write {run.who}: {error.strerror}")
     spec = _spec(run, agent)
     if agent["state"] == lifecycle.STARTING:
         at_gate = from_data(agent["child"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -11,6 +12,7 @@ from support import agents
 from support.agents import output, sh, spawn
 from support.looking import state, until
 from swarm_daemon import begin, control
+from swarm_daemon.run import Run
 from swarm_store import events, registry
 from swarm_store.errors import NotPossible
 from swarm_store.log import Log
@@ -122,3 +124,18 @@ def test_a_full_pipe_makes_the_child_wait_for_the_successor(log: Log) -> None:
     until(lambda: agents.is_blocked(log, agent["id"]), "the pipe is full")
     assert agents.adopt(log, agent["id"]) == 0
     assert output(log, agent["id"]) == b"".join(b"line %d\n" % n for n in range(30000))
+
+
+def test_a_successor_goes_on_where_it_cannot_write_down_who_it_is(log: Log) -> None:
+    """What is only needed if the log is lost too keeps no successor from its work."""
+    agent = spawn(log, "sleep", "1000")
+    agents.kill(agent["daemon"]["pid"])
+    who = Run(log.home, agent["id"], 1).who
+    os.unlink(who)
+    os.mkdir(who)  # in the way of the file of that name
+    successor = subprocess.Popen([sys.executable, "-m", "swarm_daemon", "--adopt", agent["id"]])
+    until(lambda: agents.get(log, agent["id"])["epoch"] == 1, "the adoption")
+    control.ask_signal(log, agent, "TERM")  # its daemon does it, and only once it listens
+    os.rmdir(who)
+    assert successor.wait(timeout=30) == 0
+    assert agents.get(log, agent["id"])["signal"] == "SIGTERM"
