@@ -16,6 +16,7 @@ from swarm_store.log import Log
 from . import child, keeper, tree
 from .agent import Daemon, note
 from .closing import clear_up
+from .ending import make_room
 from .output import RETRY_SECONDS
 from .process import Identity, from_data, is_alive, myself
 from .run import Run, read_record, write_aside
@@ -43,6 +44,7 @@ def start(home: Home, agent_id: str, number: int) -> Daemon:
     if not run.acquire():
         raise NotPossible(f"run {run.mark} has a daemon already")
     _clear_first_start(run)
+    make_room(run)
     held_by = keeper.split(run)
     try:
         spec = run.spec()

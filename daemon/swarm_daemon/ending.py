@@ -9,16 +9,20 @@ from __future__ import annotations
 import os
 import time
 
+from swarm_store.codec import decode, encode
+
 from . import tree
 from .process import Identity, open_verified, send, send_group
-from .run import read_record, write_aside
 from .signals import signal
 from .watch import is_readable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from .run import Run
 
+ROOM = 256  # bytes; what is written over them needs no room on a full disk
 KILL_AGAIN_SECONDS = 0.1  # a tree that forks while it is killed is killed again
 KILL_AGAIN_MOST = 5.0  # and one that cannot be killed (a disk that does not answer) is not asked ten times a second
 
@@ -86,11 +90,12 @@ class Ending:
         self._files = []
 
     def _remember(self) -> None:
+        record = {"reason": self.reason, "signum": self.signum, "deadline": self.deadline}
         try:
-            write_aside(self._run.ending, {"reason": self.reason, "signum": self.signum, "deadline": self.deadline})
+            _write(self._run, encode(record))
             self.is_remembered = True
         except OSError:
-            self.is_remembered = False  # no room, or a run whose files are gone
+            self.is_remembered = False  # a run whose files are gone
 
     def _send(self, signum: int) -> None:
         others = tree.members(self._run, self._keeper, self._child)
@@ -102,13 +107,35 @@ class Ending:
 
 def resume(run: Run, keeper: Identity | None, child: Identity | None) -> Ending | None:
     """The ending that another daemon of the run had begun; begun again, as it may not have signalled anybody yet."""
-    begun = read_record(run.ending)
+    begun = _read(run)
     if begun is None:
         return None
     grace = max(0.0, begun["deadline"] - time.monotonic())
     ending = Ending(run, keeper, child, reason=begun["reason"], signum=begun["signum"], grace=grace)
     ending.begin()
     return ending
+
+
+def make_room(run: Run) -> None:
+    """Have room for how the run is ended, before it runs: it may be on a full disk. Raises OSError."""
+    _write(run, "")
+
+
+def _write(run: Run, text: str) -> None:
+    file = os.open(run.ending, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        os.pwrite(file, text.ljust(ROOM).encode("ascii"), 0)
+    finally:
+        os.close(file)
+
+
+def _read(run: Run) -> dict[str, Any] | None:
+    try:
+        with open(run.ending, encoding="ascii") as file:
+            record: dict[str, Any] = decode(file.read().strip())
+    except (FileNotFoundError, ValueError):
+        return None  # it has not been begun
+    return record
 
 
 def _group(who: Identity) -> int | None:

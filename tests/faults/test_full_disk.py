@@ -70,3 +70,19 @@ def test_a_daemon_without_room_for_its_own_files_says_so(log: Log) -> None:
     agent = agents.get(log, wish.agent_id)
     assert (agent["state"], agent["reason"]) == ("failed", outcome.message)
     assert not os.path.exists(run.path)
+
+
+def test_why_a_run_was_ended_needs_no_room(disk: SmallDisk) -> None:
+    """A timeout on a full disk, whose daemon is killed before it could say so, is known as one."""
+    with Log(Home(str(disk.path))) as log:
+        agent = agents.spawn(log, "sleep", "1000", timeout=1.0)
+        ballast = disk.path / "ballast"
+        with ballast.open("wb", buffering=0) as file, pytest.raises(OSError, match="No space"):
+            while True:
+                file.write(b"\0" * 4096)
+        until(lambda: state(agent["child"]["pid"]) == "Z", "the child's end")
+        agents.kill(agent["daemon"]["pid"])
+        ballast.unlink()
+        assert agents.adopt(log, agent["id"]) == 0
+        ended = agents.get(log, agent["id"])
+        assert (ended["state"], ended["reason"], ended["signal"]) == ("failed", "timeout", "SIGTERM")
