@@ -10,7 +10,7 @@ from typing import Any
 
 from .clock import microseconds, rfc3339
 from .errors import WrongUsage
-from .events import OUTPUT_TYPES, REGISTRY
+from .events import OUTPUT_TYPES, REGISTRY, Record
 
 FOREVER = 1 << 62
 FORMAT, VERSION = "swarmctl-log", 1
@@ -39,6 +39,11 @@ class Whole(
 
 def as_data(record: Whole) -> dict[str, Any]:
     """What an export says of a record."""
+    return {**record_as_data(record), "producer": record.producer}
+
+
+def record_as_data(record: Record | Whole) -> dict[str, Any]:
+    """A record for programs; output's bytes in `base64`."""
     data = {
         "position": record.position,
         "stream": record.stream,
@@ -46,7 +51,6 @@ def as_data(record: Whole) -> dict[str, Any]:
         "time": rfc3339(record.time),
         "type": record.type,
         "agent": record.key,
-        "producer": record.producer,
         "data": record.data,
     }
     if record.payload is not None:

@@ -35,22 +35,6 @@ def line_as_data(name: str, line: Line) -> dict[str, Any]:
     return data
 
 
-def event_as_data(record: Record) -> dict[str, Any]:
-    """A record of the log for programs; output's bytes in `base64`."""
-    data: dict[str, Any] = {
-        "position": record.position,
-        "stream": record.stream,
-        "offset": record.offset,
-        "time": rfc3339(record.time),
-        "type": record.type,
-        "agent": record.key,
-        "data": record.data,
-    }
-    if record.payload is not None:
-        data["base64"] = base64.b64encode(record.payload).decode("ascii")
-    return data
-
-
 def event_as_text(record: Record) -> str:
     """A line for people: of a process only its PID, of the rest all that is known."""
     known = {key: value for key, value in record.data.items() if value not in (None, {}, [])}

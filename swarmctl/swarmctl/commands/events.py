@@ -12,6 +12,7 @@ from swarm_store import events as vocabulary
 from swarm_store import registry
 from swarm_store.errors import NoSuchAgent, WrongUsage
 from swarm_store.events import Record
+from swarm_store.exported import record_as_data
 from swarm_store.follow import PAGE, follow_all
 from swarm_store.follow import follow as follow_stream
 from swarm_store.log import FOREVER, Log
@@ -19,7 +20,7 @@ from swarm_store.opening import NoLog
 
 from .. import home
 from ..home import complete_agent
-from ..streams import Json, event_as_data, event_as_text
+from ..streams import Json, event_as_text
 from .options import HELP, FollowOption, JsonOption, new_verb
 
 verb = new_verb()
@@ -101,4 +102,4 @@ def _print(record: Record, writer: Json) -> None:
     if writer.form == "no":
         print(event_as_text(record))
     else:
-        writer.item(event_as_data(record))
+        writer.item(record_as_data(record))
