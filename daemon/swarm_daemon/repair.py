@@ -35,6 +35,8 @@ WAIT_SECONDS = 10.0  # for daemons: to introduce themselves, to adopt
 def repair(home: Home) -> Iterator[str]:
     """Do what is safe, a sentence for each thing done. A step that fails is said, and the next is tried."""
     for step in (_close_to_others, _recover, _rebuild, _finish, _register, _record_lost, _adopt, _tidy):
+        if step not in (_close_to_others, _recover) and not os.path.exists(home.database):
+            return  # nothing has ever been spawned here
         try:
             yield from step(home)
         except (SwarmError, OSError) as error:
@@ -68,8 +70,6 @@ def _unknown_daemons(home: Home) -> bool:
 
 def _rebuild(home: Home) -> Iterator[str]:
     """Where rows are not what the events make of them, the events are right."""
-    if not os.path.exists(home.database):
-        return
     with Log(home) as log:
         wrong = health.differing(log)
         if wrong:
@@ -78,8 +78,6 @@ def _rebuild(home: Home) -> Iterator[str]:
 
 
 def _finish(home: Home) -> Iterator[str]:
-    if not os.path.exists(home.database):
-        return
     with Log(home) as log:
         finished = control.finish_removals(log)
         if finished:
@@ -88,8 +86,6 @@ def _finish(home: Home) -> Iterator[str]:
 
 def _register(home: Home) -> Iterator[str]:
     """Runs that go on without a daemon, and that the log does not know: their files say what they are."""
-    if not os.path.exists(home.database):
-        return
     with Log(home) as log:
         runs = {agent["id"]: agent["run"] for agent in registry.agents(log, ended=True)}
         for run in unknown_runs(home, runs):
@@ -99,31 +95,24 @@ def _register(home: Home) -> Iterator[str]:
 
 def _record_lost(home: Home) -> Iterator[str]:
     """What has neither files nor processes any more has ended, and a log that lost its end cannot know how."""
-    if not os.path.exists(home.database):
-        return
     with Log(home) as log:
         for agent in registry.agents(log):
             run = Run(home, agent["id"], agent["run"])
             alive = any(is_alive(from_data(agent[who])) for who in ("daemon", "keeper", "child", "spawner"))
             if control.has_lost_daemon(home, agent) and not os.path.isdir(run.path) and not alive:
-                lost = events.agent_lost(
-                    agent["id"], agent["run"], reason="neither its files nor its processes are there"
-                )
-                registry.publish(log, lost)
+                registry.publish(log, events.agent_lost(agent["id"], agent["run"], reason=NOTHING_LEFT))
                 yield f"agent {agent['id']} is lost: nothing is there of its run"
 
 
 def _adopt(home: Home) -> Iterator[str]:
     """A successor for each run whose daemon is dead; and for one that had ended, to clear up."""
-    if not os.path.exists(home.database):
-        return
     with Log(home, write=False) as log:
         agents = registry.agents(log, ended=True)
         lost = [agent["id"] for agent in agents if control.has_lost_daemon(home, agent)]
         over = [agent for agent in agents if agent["state"] not in LIVE and is_stale(home, agent["id"], agent)]
         over = [agent for agent in over if not Run(home, agent["id"], agent["run"]).has_daemon()]
-        for agent_id in lost:
-            launch.adopt(home, [agent_id])
+        if lost:
+            launch.adopt(home, lost, each=True)
         if over:
             launch.adopt(home, [agent["id"] for agent in over])
 
@@ -145,7 +134,7 @@ def _adopt(home: Home) -> Iterator[str]:
 
 def _tidy(home: Home) -> Iterator[str]:
     """Temporary files of the dead, under the lock: nobody is at work on them."""
-    if not os.path.exists(home.database) or not health.stale_files(home):
+    if not health.stale_files(home):
         return
     with recovery.locked(home):
         for path in health.stale_files(home):

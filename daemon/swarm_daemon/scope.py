@@ -16,6 +16,7 @@ from .run import CGROUP
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from .run import Run, Spec
@@ -33,22 +34,14 @@ class Refused(Exception):
 
 def make(run: Run, pid: int, spec: Spec) -> bool:
     """Put `pid` into a new scope of `run`, with the limits of `spec`; whether it is in it."""
-    global _silent_since
-    socket = _socket()
-    if socket is None or _is_forgiven_later():
-        return False
-    try:
-        with _Manager(socket) as manager:
-            try:
-                manager.start(_name(run), _properties(run, pid, spec, [("OOMPolicy", ("s", "continue"))]))
-            except Refused:  # systemd before 253 does not know that of scopes, and does not kill them whole
-                manager.start(_name(run), _properties(run, pid, spec, []))
-        return is_in(run, pid)
-    except TimeoutError:
-        _silent_since = time.monotonic()
-    except (Refused, OSError, ValueError):
-        pass
-    return False
+
+    def start(manager: _Manager) -> None:
+        try:
+            manager.start(_name(run), _properties(run, pid, spec, [("OOMPolicy", ("s", "continue"))]))
+        except Refused:  # systemd before 253 does not know that of scopes, and does not kill them whole
+            manager.start(_name(run), _properties(run, pid, spec, []))
+
+    return _ask(start) and is_in(run, pid)
 
 
 def join(run: Run, pid: int) -> bool:
@@ -56,17 +49,23 @@ def join(run: Run, pid: int) -> bool:
 
     By whoever launches the successor: the daemon itself knows no systemd.
     """
-    global _silent_since
     confined = run.confined()
     if confined["by"] == CGROUP:
         return cgroup.enter(confined["cgroups"], pid)
+    attach = (_name(run), "", [pid])
+    return _ask(lambda manager: manager.call("AttachProcessesToUnit", "ssau", attach)) and is_in(run, pid)
+
+
+def _ask(what: Callable[[_Manager], object]) -> bool:
+    """Have the manager do something; whether there is one, and it did it. One that hangs is left alone for a while."""
+    global _silent_since
     socket = _socket()
-    if socket is None or _is_forgiven_later():
+    if socket is None or (_silent_since is not None and time.monotonic() < _silent_since + FORGIVEN_AFTER):
         return False
     try:
         with _Manager(socket) as manager:
-            manager.call("AttachProcessesToUnit", "ssau", (_name(run), "", [pid]))
-        return is_in(run, pid)
+            what(manager)
+        return True
     except TimeoutError:
         _silent_since = time.monotonic()
     except (Refused, OSError, ValueError):
@@ -95,10 +94,6 @@ def _socket() -> str | None:
     except KeyError:
         return None
     return path if lingers else None
-
-
-def _is_forgiven_later() -> bool:
-    return _silent_since is not None and time.monotonic() < _silent_since + FORGIVEN_AFTER
 
 
 def _properties(run: Run, pid: int, spec: Spec, more: list[Any]) -> list[Any]:
