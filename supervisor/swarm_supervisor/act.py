@@ -7,7 +7,7 @@ looked at again: so nothing here needs to know what comes next.
 from __future__ import annotations
 
 import os
-from collections import deque
+from collections import Counter, deque
 
 from swarm_daemon import control, keeper, spawn
 from swarm_daemon.process import boot_id, from_data
@@ -45,7 +45,7 @@ class Act:
         self._loading = 0
         self._to_adopt: list[str] = []
         self._to_finish: list[str] = []
-        self._tries: dict[tuple[str, int, int, str], int] = {}  # how often what was begun for which daemon
+        self._tries: dict[str, Counter[tuple[int, int, str]]] = {}  # of each agent: how often what, for which daemon
         self.busy: set[str] = set()
         self.waiting: dict[str, int] = {}  # agents whose restart is due later, with the run that ended
 
@@ -58,8 +58,9 @@ class Act:
             self._restart_later(action)
             return
         self.busy.add(action.agent_id)
-        place = (action.agent_id, action.run, epoch, action.kind)
-        tries = self._tries[place] = self._tries.get(place, 0) + 1
+        tried = self._tries.setdefault(action.agent_id, Counter())
+        tried[action.run, epoch, action.kind] += 1
+        tries = tried[action.run, epoch, action.kind]
         if tries == 1:
             self._begin(action)
         else:  # it did not help: there is no hurry
@@ -110,8 +111,7 @@ class Act:
 
     def settled(self, agent_id: str) -> None:
         """Nothing is to be done about the agent: what was done before has helped."""
-        if self._tries:
-            self._tries = {place: tries for place, tries in self._tries.items() if place[0] != agent_id}
+        self._tries.pop(agent_id, None)
 
     def _succeed(self, agent_ids: list[str], *, each: bool) -> None:
         try:

@@ -52,10 +52,10 @@ class Session:
     """From one opening of the log to its end: see run."""
 
     def __init__(
-        self, home: Home, singleton: Singleton, version: str, notify: Notify, loop: Loop, policy: Policy
+        self, home: Home, singleton: Singleton, version: str, notify: Notify, loop: Loop, retention: Policy
     ) -> None:
         """Raises LogUnusable."""
-        self._policy = policy
+        self._retention = retention
         self._home = home
         self._singleton = singleton
         self._version = version
@@ -112,7 +112,7 @@ class Session:
         self._reconcile(marked, {kind: ids for kind, ids in done.items() if ids})
         sweep(self._home)
         self._loop.after(SWEEP_SECONDS, self._sweep)
-        if any(limit is not None for limit in self._policy):
+        if any(limit is not None for limit in self._retention):
             self._prune()
         self._keep_watchdog_quiet()
         self._notify.ready(self._status())
@@ -165,7 +165,7 @@ class Session:
     def _prune(self) -> None:
         """In a process of its own, because forgetting gigabytes takes its time; killed, the next one goes on."""
         self._loop.after(PRUNE_SECONDS, self._prune)
-        command = [sys.executable, "-P", "-m", "swarm_supervisor.prune", encode(self._policy._asdict())]
+        command = [sys.executable, "-P", "-m", "swarm_supervisor.prune", encode(self._retention._asdict())]
         launch.detached(command, {**os.environ, tree.DAEMON_MARK: "prune"})  # it is no agent's: see tree
 
     def look_at_all(self) -> None:
@@ -176,7 +176,8 @@ class Session:
     def _clear_abandoned(self, known: dict[str, int]) -> None:
         """Remove what spawners have left that were killed before they had registered anything."""
         found = abandoned(self._home, known, int(self._log.fact("created")))
-        for agent_id in set(found) - registry.runs(self._log, ended=True).keys():  # registered by now, and then died
+        by_now = registry.runs(self._log, ended=True) if found else {}  # registered, and dead, since
+        for agent_id in set(found) - by_now.keys():
             shutil.rmtree(self._home.agent(agent_id), ignore_errors=True)
 
     def _sweep_earlier(self, marked: Marked, known: dict[str, int]) -> list[str]:

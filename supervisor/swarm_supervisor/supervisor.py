@@ -33,15 +33,15 @@ STOPPED_ON_REQUEST = 6  # under systemd: the unit is not restarted after this
 class Supervisor:
     """Keeps the registry true, and the promises of restart policies, until it is told to stop."""
 
-    def __init__(self, home: Home, version: str, policy: Policy = NOTHING) -> None:
-        """Become the supervisor of `home`, which forgets what `policy` says.
+    def __init__(self, home: Home, version: str, retention: Policy = NOTHING) -> None:
+        """Become the supervisor of `home`, which forgets what `retention` says.
 
         Raises AlreadyRunning, HomeRefused, LogUnusable.
         """
         home.prepare()
         self._home = home
         self._version = version
-        self._policy = policy
+        self._retention = retention
         self._singleton = Singleton(home)
         self._notify = Notify()
         self._loop = Loop()
@@ -72,7 +72,7 @@ class Supervisor:
         if not self._singleton.is_ours(self._home):
             self._singleton.release()
             self._singleton = Singleton(self._home)
-        session = Session(self._home, self._singleton, self._version, self._notify, self._loop, self._policy)
+        session = Session(self._home, self._singleton, self._version, self._notify, self._loop, self._retention)
         self._session = session
         try:
             return session.run(lambda: self._told, once=once)
