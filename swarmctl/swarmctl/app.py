@@ -35,6 +35,7 @@ VERBS = {
     "backup": "backup",
     "export": "export",
     "import": "import_log",
+    "serve": "serve",
     "supervisor": "supervisor",
     "doctor": "doctor",
     "systemd": "systemd",

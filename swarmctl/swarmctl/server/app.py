@@ -1,0 +1,64 @@
+"""The ASGI application: one guard before everything, then the part that a path belongs to."""
+
+from __future__ import annotations
+
+import logging
+
+from swarm_store.errors import SwarmError
+
+from . import wire
+from .settings import Settings
+from .wire import App, Receive, Scope, Send
+
+log = logging.getLogger("swarmctl.server")
+
+
+class Server:
+    """The parts of one server, by the start of their paths; what is longer comes first."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.parts: list[tuple[str, App]] = []
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+        elif scope["type"] == "http":
+            await self._answer(scope, receive, send)
+
+    async def start(self) -> None:
+        """Open what the parts share. Raises SwarmError where there is no usable log."""
+
+    async def stop(self) -> None:
+        """Close it again; requests that are under way are ended before."""
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        await receive()
+        try:
+            await self.start()
+        except SwarmError as error:
+            await send({"type": "lifespan.startup.failed", "message": f"{error.message}; {error.hint}"})
+            return
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await self.stop()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path = scope["path"]
+        part = next((part for prefix, part in self.parts if path.startswith(prefix)), None)
+        try:
+            if part is None:
+                raise wire.Refused(404, f"there is nothing at {path}", "see /v1/openapi.json")
+            await part(scope, receive, send)
+        except wire.Refused as refused:
+            await wire.refuse(send, refused)
+        except SwarmError as error:
+            await wire.fail(send, error)
+        except wire.Disconnected:
+            pass
+
+
+def build(settings: Settings) -> Server:
+    """The application of one server."""
+    return Server(settings)

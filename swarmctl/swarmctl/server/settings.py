@@ -1,0 +1,42 @@
+"""What one server is told at its start."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from swarm_store.errors import WrongUsage
+from swarm_store.home import Home
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+PORT = 4437
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Times in seconds, sizes in bytes. Raises WrongUsage where it would be open to everybody who can reach it."""
+
+    home: Home
+    host: str = "127.0.0.1"
+    port: int = PORT
+    uds: str | None = None  # a unix socket instead of host and port
+    needs_token: bool = True
+    allowed_hosts: tuple[str, ...] = ()  # names in a Host header, beyond the bound address
+    allowed_origins: tuple[str, ...] = ()  # of pages elsewhere that may speak with this server
+    long_poll: float = 30.0  # how long a reader that waits is kept waiting; the protocol's reference takes as long
+    keep_alive: float = 15.0  # between signs of life to a silent reader
+    live_for: float = 60.0  # then a live response ends and its reader comes again: protocol, section 5.8
+    stalled_after: float = 30.0  # a reader that takes nothing for so long is cut off
+    most_body: int = 16 << 20
+    most_connections: int = 4096
+
+    def __post_init__(self) -> None:
+        if not self.needs_token and self.uds is None and self.host not in LOOPBACK:
+            raise WrongUsage(
+                f"--no-token would open the swarm to everybody who reaches {self.host}",
+                "it is for tests, on 127.0.0.1 or a unix socket",
+            )
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether nobody but this machine reaches it."""
+        return self.uds is not None or self.host in LOOPBACK
