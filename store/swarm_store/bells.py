@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .home import Home
 
 ALL = "*"  # the bell of the whole log
+LONGEST_NAME = 200  # file systems take 255 bytes
 NET = 5.0  # seconds after which a foreground follower looks without having been woken
 
 _count = 0
@@ -30,6 +31,10 @@ _count = 0
 
 def _directory(home: Home, name: str) -> str:
     quoted = name.replace("%", "%25").replace("/", "%2F")
+    if len(quoted) > LONGEST_NAME or not quoted.isascii():  # only clients name streams so
+        from hashlib import sha256
+
+        quoted = "%00" + sha256(name.encode("utf-8", "surrogatepass")).hexdigest()
     return os.path.join(home.bells, "%2E" + quoted[1:] if quoted.startswith(".") else quoted)
 
 

@@ -77,4 +77,47 @@ class OffsetConflict(SwarmError):
 
 
 class ProducerFenced(SwarmError):
-    """A newer incarnation of the producer has taken over."""
+    """A newer incarnation of the producer has taken over; `epoch` is its, where that is known."""
+
+    def __init__(self, message: str, hint: str = "", epoch: int | None = None) -> None:
+        super().__init__(message, hint)
+        self.epoch = epoch
+
+
+class ProducerGap(SwarmError):
+    """A producer's sequence leaves some out."""
+
+    def __init__(self, message: str, expected: int, received: int) -> None:
+        super().__init__(message, f"send {expected} first")
+        self.expected = expected
+        self.received = received
+
+
+class NoSuchStream(SwarmError):
+    """No stream has that name."""
+
+    exit_code = NoSuchAgent.exit_code
+
+
+class StreamGone(SwarmError):
+    """The stream was deleted; it is kept for its forks alone."""
+
+
+class StreamConflict(SwarmError):
+    """There is a stream of that name, and it is another one than was asked for."""
+
+
+class StreamClosed(SwarmError):
+    """Nothing can be appended to a closed stream; `head` is where it ends."""
+
+    def __init__(self, message: str, head: int) -> None:
+        super().__init__(message, "it can be read, and forked")
+        self.head = head
+
+
+class ContentTypeConflict(SwarmError):
+    """The stream is of another content type."""
+
+
+class SequenceConflict(SwarmError):
+    """A Stream-Seq that is not after the last one."""

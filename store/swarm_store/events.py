@@ -54,6 +54,14 @@ SUPERVISOR_STARTED = "supervisor:started"
 SUPERVISOR_RECONCILED = "supervisor:reconciled"
 SUPERVISOR_STOPPED = "supervisor:stopped"
 
+# The life of the streams that clients make; what they write into them is `client/<name>`.
+STREAMS = "streams"  # the stream, and the key of its events
+CLIENT_STREAMS = "client/"
+STREAM_CREATED = "stream:created"
+STREAM_CLOSED = "stream:closed"
+STREAM_DELETED = "stream:deleted"
+DATA_APPENDED = "data:appended"
+
 # Any stream: stands where a record was that could not be recovered from a damaged log, so that offsets stay dense.
 RECORD_LOST = "record:lost"
 
@@ -90,6 +98,32 @@ def agent_stream(agent_id: str) -> str:
 def inbox_stream(agent_id: str) -> str:
     """The stream of what is asked of an agent; its daemon obeys it."""
     return f"inbox/{agent_id}"
+
+
+def client_stream(name: str) -> str:
+    """The log's name of the stream that clients call `name`."""
+    return CLIENT_STREAMS + name
+
+
+def stream_created(name: str, **spec: Any) -> Event:
+    """A client made a stream. `spec`: as in client_streams.Spec, with what its source has given it, and its `tag`."""
+    return Event(STREAM_CREATED, {"name": name, **spec}, STREAMS, None)
+
+
+def stream_closed(name: str, *, by: list[Any] | None) -> Event:
+    """No more will be appended. `by`: id, epoch and sequence of the producer that closed it, if one did."""
+    return Event(STREAM_CLOSED, {"name": name, "by": by}, STREAMS, None)
+
+
+def stream_deleted(name: str, *, reason: str) -> Event:
+    """A client stream is gone: its `reason` is request or expired."""
+    return Event(STREAM_DELETED, {"name": name, "reason": reason}, STREAMS, None)
+
+
+def data_appended(body: bytes, *, messages: int | None = None, sequence: str | None = None) -> Event:
+    """What one request appended: bytes as they came, or so many JSON messages with commas between."""
+    said = {"messages": messages, "sequence": sequence}
+    return Event(DATA_APPENDED, {name: value for name, value in said.items() if value is not None}, None, body)
 
 
 def agent_spawned(agent_id: str, **spec: Any) -> Event:

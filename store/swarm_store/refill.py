@@ -11,7 +11,7 @@ import sqlite3
 from collections.abc import Iterator
 from typing import Any
 
-from . import salvage
+from . import client_projection, salvage
 from .codec import decode, encode
 from .events import OUTPUT_LOST, OUTPUT_TYPES, RECORD_LOST, REGISTRY, agent_stream, inbox_stream
 from .projection import rebuild
@@ -38,6 +38,7 @@ def refill(old: sqlite3.Connection, path: str, new: sqlite3.Connection) -> tuple
     lost = _mend_output(new) + _fill_holes(new)
     _mend_places(new, last)
     left_out = rebuild(new)
+    client_projection.rebuild(new)
     count = new.execute("SELECT count(*) FROM records WHERE type <> ?", (RECORD_LOST,)).fetchone()[0]
     new.execute("COMMIT")
     new.execute("PRAGMA wal_checkpoint(TRUNCATE)")

@@ -108,6 +108,12 @@ def get(log: Log, agent_id: str) -> Agent | None:
     return whole(decode(row[0][0])) if row else None
 
 
+def agents_and_head(log: Log) -> tuple[list[Agent], int]:
+    """All agents, ended ones too, in the order of their spawning, and the registry's head as they were read."""
+    rows = log.query(sql.AGENTS_AND_HEAD, {"name": events.REGISTRY})
+    return [whole(decode(row[1])) for row in rows if row[1] is not None], rows[0][0] or 0
+
+
 def resolve(log: Log, word: str) -> Agent:
     """The agent that `word` means: an id, a name (the living one, else the latest), or the start of one id.
 

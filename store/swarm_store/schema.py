@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite as dialect
@@ -18,9 +18,6 @@ from .clock import now
 from .statements import APPLICATION, VERSION
 
 OLDEST_WRITER = 1
-# From version N to N + 1. A step may only add; what it makes useless goes one version later.
-MIGRATIONS: dict[int, Callable[[sqlite3.Connection], None]] = {}
-
 metadata = sa.MetaData()
 
 meta = sa.Table(
@@ -108,12 +105,36 @@ snapshots = sa.Table(
     sa.Column("agents", sa.Text, nullable=False),  # a JSON array, in the order of spawning
 )
 
+# Since version 2: the streams that clients made, as the events in the stream `streams` say, and how they stand.
+client_streams = sa.Table(
+    "client_streams",
+    metadata,
+    sa.Column("stream_id", sa.Integer, primary_key=True),
+    sa.Column("tag", sa.Text, nullable=False),  # no other stream ever has it, whatever its name
+    sa.Column("content_type", sa.Text, nullable=False),
+    sa.Column("ttl", sa.Integer),  # seconds without a reader or writer
+    sa.Column("expires_at", sa.Text),  # RFC 3339, as it was given
+    sa.Column("deadline", sa.Integer),  # microseconds: when it expires, by one or the other
+    sa.Column("closed", sa.Integer, nullable=False),
+    sa.Column("closed_by", sa.Text),  # JSON: producer, epoch, sequence
+    sa.Column("sequence", sa.Text),  # the last Stream-Seq
+    sa.Column("source_id", sa.Integer),  # the stream that it was forked from,
+    sa.Column("fork_offset", sa.Integer),  # of which it has what is before this offset
+    sa.Column("fork", sa.Text),  # JSON: how the fork was asked for
+    sa.Column("forks", sa.Integer, nullable=False),  # how many there are of it
+    sa.Column("deleted", sa.Integer, nullable=False),  # kept for its forks alone
+)
+by_deadline = sa.Index(
+    "client_streams_by_deadline", client_streams.c.deadline, sqlite_where=client_streams.c.deadline.is_not(None)
+)
+_SINCE_2 = [client_streams]
 
-def _statements() -> list[str]:
-    """The whole schema as SQLite's DDL, from the declarations above."""
+
+def _statements(tables: Sequence[sa.Table]) -> list[str]:
+    """Tables as SQLite's DDL, from the declarations above."""
     sqlite = dialect.dialect()
     made: list[str] = []
-    for table in metadata.sorted_tables:
+    for table in tables:
         made.append(str(CreateTable(table).compile(dialect=sqlite)))
         made += [str(CreateIndex(index).compile(dialect=sqlite)) for index in sorted(table.indexes, key=str)]
     return made
@@ -125,7 +146,9 @@ def create(database: sqlite3.Connection) -> None:
     database.execute("PRAGMA journal_mode=WAL")
     database.execute("PRAGMA synchronous=FULL")
     database.execute("BEGIN IMMEDIATE")
-    for statement in _statements():
+    # A table's root page is the same in every log that was made whole: salvage.py counts on it. So what is new is last.
+    first = [table for table in metadata.sorted_tables if table not in _SINCE_2]
+    for statement in _statements([*first, *_SINCE_2]):
         database.execute(statement)
     facts = {
         "log": str(uuid.uuid4()),
@@ -137,6 +160,15 @@ def create(database: sqlite3.Connection) -> None:
     database.execute(f"PRAGMA application_id={APPLICATION}")
     database.execute(f"PRAGMA user_version={VERSION}")
     database.execute("COMMIT")
+
+
+def _add_client_streams(database: sqlite3.Connection) -> None:
+    for statement in _statements(_SINCE_2):
+        database.execute(statement)
+
+
+# From version N to N + 1. A step may only add; what it makes useless goes one version later.
+MIGRATIONS: dict[int, Callable[[sqlite3.Connection], None]] = {1: _add_client_streams}
 
 
 def migrate(database: sqlite3.Connection, version: int) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-VERSION = 1  # of the schema: SQLite's user_version
+VERSION = 2  # of the schema: SQLite's user_version
 APPLICATION = 0x73776D31  # "swm1": SQLite's application_id, by which an event log is told from other databases
 
 FACT = "SELECT value FROM meta WHERE key = :key"
@@ -52,6 +52,10 @@ REGISTRY_EVENTS = (
 DROP_AGENT = "DELETE FROM agents WHERE id = :id"
 AGENT = "SELECT agent FROM agents WHERE id = :id"
 AGENTS = "SELECT agent FROM agents ORDER BY spawned"
+AGENTS_AND_HEAD = (  # in one statement, so that both are of one moment
+    "SELECT (SELECT head FROM streams WHERE name = :name), a.agent FROM (SELECT 1) LEFT JOIN agents a"
+    " ORDER BY a.spawned"
+)
 LIVING = "SELECT agent FROM agents WHERE live = 1 ORDER BY spawned"
 RUNS = "SELECT id, json_extract(agent, '$.run') FROM agents ORDER BY spawned"
 LIVING_RUNS = "SELECT id, json_extract(agent, '$.run') FROM agents WHERE live = 1 ORDER BY spawned"
@@ -95,6 +99,43 @@ DELETE_RECORDS = "DELETE FROM records WHERE position IN (" + SOME_POSITIONS + ")
 DELETE_PRODUCERS = "DELETE FROM producers WHERE stream_id = :stream_id"
 DELETE_CURSORS = "DELETE FROM cursors WHERE stream_id = :stream_id"
 DELETE_STREAM = "DELETE FROM streams WHERE id = :stream_id"
+
+# The streams that clients make.
+_CLIENT_STREAM = (
+    "SELECT s.id, s.name, s.head, c.tag, c.content_type, c.ttl, c.expires_at, c.deadline, c.closed, c.closed_by,"
+    " c.sequence, c.source_id, c.fork_offset, c.fork, c.forks, c.deleted"
+    " FROM client_streams c JOIN streams s ON s.id = c.stream_id WHERE "
+)
+CLIENT_STREAM = _CLIENT_STREAM + "s.name = :name"
+CLIENT_STREAM_BY_ID = _CLIENT_STREAM + "s.id = :id"
+CLIENT_STREAMS = _CLIENT_STREAM + "s.name > :after AND c.deleted = 0 ORDER BY s.name LIMIT :limit"
+EXPIRED_STREAMS = _CLIENT_STREAM + "c.deadline <= :now LIMIT :limit"
+NEXT_DEADLINE = "SELECT min(deadline) FROM client_streams WHERE deadline IS NOT NULL AND deleted = 0"
+PUT_CLIENT_STREAM = (
+    "INSERT OR REPLACE INTO client_streams(stream_id, tag, content_type, ttl, expires_at, deadline, closed,"
+    " source_id, fork_offset, fork, forks, deleted) VALUES (:stream_id, :tag, :content_type, :ttl, :expires_at,"
+    " :deadline, 0, :source_id, :fork_offset, :fork, 0, 0)"
+)
+CLOSE_CLIENT_STREAM = "UPDATE client_streams SET closed = 1, closed_by = :by WHERE stream_id = :id"
+SET_DEADLINE = "UPDATE client_streams SET deadline = :deadline WHERE stream_id = :id"
+SET_SEQUENCE = "UPDATE client_streams SET sequence = :sequence WHERE stream_id = :id"
+COUNT_FORK = "UPDATE client_streams SET forks = max(0, forks + :by) WHERE stream_id = :id"
+KEEP_FOR_FORKS = "UPDATE client_streams SET deleted = 1, deadline = NULL WHERE stream_id = :id"
+DROP_CLIENT_STREAM = "DELETE FROM client_streams WHERE stream_id = :id"
+RENAME_STREAM = "UPDATE streams SET name = :name WHERE id = :id"
+LEFT_STREAMS = "SELECT name FROM streams WHERE name >= 'gone/' AND name < 'gone0' LIMIT 100"
+CLIENT_PIECES = (
+    "SELECT r.offset, p.bytes FROM records r JOIN payloads p ON p.position = r.position"
+    " WHERE r.stream_id = :id AND r.offset >= :start AND r.offset < :until ORDER BY r.offset LIMIT :limit"
+)
+CLIENT_RECORD = (
+    "SELECT r.data, p.bytes FROM records r JOIN payloads p ON p.position = r.position"
+    " WHERE r.stream_id = :id AND r.offset = :offset"
+)
+STREAM_EVENTS = (
+    "SELECT position, offset, time, type, key, data FROM records"
+    " WHERE stream_id = (SELECT id FROM streams WHERE name = 'streams') ORDER BY offset"
+)
 
 
 def select_records(

@@ -14,13 +14,14 @@ from .bells import ALL, ring
 from .codec import decode, encode
 from .driver import sqlite3
 from .errors import LogUnusable, OffsetConflict, ProducerFenced
-from .events import REGISTRY, Event, Record
+from .events import REGISTRY, STREAMS, Event, Record
 from .projection import project, project_past, rebuild
 from .trouble import InWords
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Any
 
     from .exported import Whole
     from .fold import Agent
@@ -139,6 +140,21 @@ class Transaction:
         row = self._database.execute(sql.AGENT, {"id": agent_id}).fetchone()
         return decode(row[0]) if row else None
 
+    @property
+    def time(self) -> int:
+        """When it all happens: microseconds."""
+        return self._time
+
+    def execute(self, statement: str, given: dict[str, Any]) -> sqlite3.Cursor:
+        """A statement of statements.py, within the transaction. For the store's own modules."""
+        return self._database.execute(statement, given)
+
+    def insert(self, stream: str, stream_id: int, head: int, event: Event, producer: str | None = None) -> None:
+        """Append one event to a stream that the caller has just read: its id, and its head. As execute."""
+        self._insert(stream, stream_id, head, event, producer)
+        self._database.execute(sql.MOVE_HEAD, {"id": stream_id, "head": head + 1})
+        self.rung.add(stream)
+
     def rebuild(self) -> None:
         """Write the projection anew, from the registry's first event on."""
         rebuild(self._database)
@@ -198,6 +214,11 @@ class Transaction:
             self.size += _PROJECTION_COST
             happened = Record(position, stream, offset, self._time, event.type, event.key, event.data, None)
             (project_past if self._past else project)(self._database, happened)
+        elif stream == STREAMS:
+            from . import client_projection  # no daemon comes here
+
+            happened = Record(position, stream, offset, self._time, event.type, event.key, event.data, None)
+            client_projection.project(self._database, happened)
 
 
 class Writing:

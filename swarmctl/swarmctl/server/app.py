@@ -8,6 +8,8 @@ from swarm_store.errors import SwarmError
 
 from . import wire
 from .settings import Settings
+from .streams.desk import Desk
+from .streams.part import Streams
 from .wire import App, Receive, Scope, Send
 
 log = logging.getLogger("swarmctl.server")
@@ -19,6 +21,7 @@ class Server:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.parts: list[tuple[str, App]] = []
+        self._desk: Desk | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -28,9 +31,13 @@ class Server:
 
     async def start(self) -> None:
         """Open what the parts share. Raises SwarmError where there is no usable log."""
+        self._desk = Desk(self.settings)
+        self.parts.append(("/v1/stream/", Streams(self._desk)))
 
     async def stop(self) -> None:
-        """Close it again; requests that are under way are ended before."""
+        """Close it again."""
+        if self._desk is not None:
+            await self._desk.close()
 
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()

@@ -1,0 +1,122 @@
+"""The log's bells as wake-ups of the event loop: one bell for each stream that somebody here waits on.
+
+The order is a follower's: listen, look at the log, then wait for a ring since. A ring is missed only where the writer
+died between its commit and it, so now and then (`NET`) it is looked whether the log has grown all the same.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from swarm_store.bells import NET, Bell
+from swarm_store.errors import SwarmError
+from swarm_store.log import Log
+
+
+class Topic:
+    """A stream that is waited on: how often it has rung, who sleeps, and what was read since the last ring."""
+
+    def __init__(self, bell: Bell) -> None:
+        self.bell = bell
+        self.rings = 0
+        self.listeners = 0
+        self.shared: dict[Any, Any] = {}  # what its readers can share until it rings again: see Hub.once
+        self._sleepers: set[asyncio.Future[None]] = set()
+
+    def ring(self) -> None:
+        """Wake everybody."""
+        self.rings += 1
+        self.shared.clear()
+        sleepers, self._sleepers = self._sleepers, set()
+        for sleeper in sleepers:
+            if not sleeper.done():
+                sleeper.set_result(None)
+
+    async def wait(self, seen: int, timeout: float) -> bool:
+        """Sleep until it has rung more often than `seen` times, at most `timeout` seconds; whether it has."""
+        if self.rings != seen or timeout <= 0:
+            return self.rings != seen
+        loop = asyncio.get_running_loop()
+        sleeper: asyncio.Future[None] = loop.create_future()
+        self._sleepers.add(sleeper)
+        alarm = loop.call_later(timeout, _wake, sleeper)
+        try:
+            await sleeper
+        finally:
+            alarm.cancel()
+            self._sleepers.discard(sleeper)
+        return self.rings != seen
+
+
+def _wake(sleeper: asyncio.Future[None]) -> None:
+    if not sleeper.done():
+        sleeper.set_result(None)
+
+
+class Hub:
+    """The topics of one server, in the event loop's thread; `log` is for looking whether it has grown."""
+
+    def __init__(self, log: Log) -> None:
+        self._log = log
+        self._topics: dict[str, Topic] = {}
+        self._loop = asyncio.get_running_loop()
+        self._position = -1
+        self._opening = log.openings
+        self._net = self._loop.call_later(NET, self._look)
+
+    def close(self) -> None:
+        """Wake everybody for the last time, and leave no bell behind."""
+        self._net.cancel()
+        for topic in self._topics.values():
+            topic.ring()
+            self._loop.remove_reader(topic.bell.file)
+            topic.bell.close()
+        self._topics.clear()
+
+    @contextmanager
+    def listen(self, stream: str) -> Iterator[Topic]:
+        """`with hub.listen(stream) as topic:` look at the log within it, then `await topic.wait(...)`."""
+        topic = self._topics.get(stream)
+        if topic is None:
+            topic = self._topics[stream] = Topic(Bell(self._log.home, stream))
+            self._loop.add_reader(topic.bell.file, self._rung, topic)
+        topic.listeners += 1
+        try:
+            yield topic
+        finally:
+            topic.listeners -= 1
+            if not topic.listeners and self._topics.get(stream) is topic:
+                del self._topics[stream]
+                self._loop.remove_reader(topic.bell.file)
+                topic.bell.close()
+
+    def _rung(self, topic: Topic) -> None:
+        topic.bell.clear()
+        topic.ring()
+
+    def _look(self) -> None:
+        """The net under the bells."""
+        self._net = self._loop.call_later(NET, self._look)
+        if not self._topics:
+            return
+        try:
+            position = self._log.position()
+        except SwarmError:
+            return
+        if self._log.openings != self._opening:
+            self._opening = self._log.openings
+            self._renew()
+        if position != self._position:
+            self._position = position
+            for topic in list(self._topics.values()):
+                topic.ring()
+
+    def _renew(self) -> None:
+        for topic in self._topics.values():
+            try:
+                topic.bell.renew()
+            except OSError:
+                pass  # without it there is the net

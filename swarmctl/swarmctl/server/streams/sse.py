@@ -1,0 +1,97 @@
+"""GET with live=sse: what is there, then all that comes, as server-sent events.
+
+A batch is a `data` event and the `control` event after it, in one write. Readers that wait at the same place share what
+is read and made of it; one that is slow reads for itself when it is ready again, so that it costs the others nothing.
+PROTOCOL.md, section 5.8; `data:` without a space, because a space after it would be taken off the payload's own.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import time
+from typing import Any
+
+from ..hub import Topic
+from ..wire import Headers, Send
+from . import offsets
+from .cursor import cursor
+from .desk import Desk
+from .sources import Facts, Source
+
+MOST_BYTES = 256 << 10  # in one batch
+_LINE_END = re.compile(rb"\r\n|\r|\n")
+SIGN_OF_LIFE = b":\n\n"
+
+
+async def follow(desk: Desk, source: Source, facts: Facts, start: int, given: str | None, send: Send) -> None:
+    """Send everything from the offset `start` on, until the stream is closed or it is time to come again."""
+    headers: Headers = [(b"content-type", b"text/event-stream"), (b"cache-control", b"no-cache, no-store")]
+    headers.append((b"x-accel-buffering", b"no"))
+    if not facts.is_text:
+        headers.append((b"stream-sse-data-encoding", b"base64"))
+    with desk.hub.listen(source.bell) as topic:
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await _batches(desk, source, topic, start, given, send)
+    await send({"type": "http.response.body", "body": b""})
+
+
+async def _batches(desk: Desk, source: Source, topic: Topic, start: int, given: str | None, send: Send) -> None:
+    until = time.monotonic() + desk.settings.live_for
+    told = False  # a reader that has come to the end is told so, once
+    while not desk.is_closing:
+        seen = topic.rings
+        facts = desk.shared_facts(topic, source)
+        if start < facts.head or not told or facts.closed:
+            after, data = _batch(desk, source, topic, facts, start) if start < facts.head else (start, b"")
+            at_end = after >= facts.head
+            if data or not told or facts.closed:
+                await _send(send, data + _control(facts, after, at_end, given))
+            start, told = after, at_end
+            if at_end and facts.closed:
+                return
+            continue
+        left = until - time.monotonic()
+        if left <= 0:
+            return
+        if not await topic.wait(seen, min(left, desk.settings.keep_alive)):
+            await _send(send, SIGN_OF_LIFE)
+
+
+def _batch(desk: Desk, source: Source, topic: Topic, facts: Facts, start: int) -> tuple[int, bytes]:
+    """The offset after a batch, and its data event: made once for all readers that are there."""
+    key = source.key, facts.head, start
+    made: tuple[int, bytes] | None = topic.shared.get(key)
+    if made is None:
+        page = source.read(desk.log, facts, start, MOST_BYTES)
+        made = topic.shared[key] = page.next, data_event(facts, page.body)
+    return made
+
+
+async def _send(send: Send, body: bytes) -> None:
+    await send({"type": "http.response.body", "body": body, "more_body": True})
+
+
+def data_event(facts: Facts, body: bytes) -> bytes:
+    """The data event of what was read; nothing where that is nothing. Pure."""
+    if not body:
+        return b""
+    if facts.is_json:
+        body = b"[" + body + b"]"
+    elif not facts.is_text:
+        body = base64.b64encode(body)
+    if b"\n" in body or b"\r" in body:
+        body = b"\ndata:".join(_LINE_END.split(body))
+    return b"event: data\ndata:" + body + b"\n\n"
+
+
+def _control(facts: Facts, after: int, at_end: bool, given: str | None) -> bytes:
+    said: dict[str, Any] = {"streamNextOffset": offsets.token(after)}
+    if at_end and facts.closed:
+        said |= {"streamClosed": True, "upToDate": True}
+    else:
+        said["streamCursor"] = cursor(given)
+        if at_end:
+            said["upToDate"] = True
+    return b"event: control\ndata:" + json.dumps(said, separators=(",", ":")).encode() + b"\n\n"
