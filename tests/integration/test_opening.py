@@ -18,6 +18,8 @@ from swarm_store.home import Home
 from swarm_store.log import Log
 from swarm_store.opening import NoLog
 
+VERSION = statements.VERSION  # as it is without an upgrade
+
 
 def test_a_new_log_is_set_up_as_designed(home: Home, log: Log) -> None:
     """WAL, incremental vacuum, no automatic checkpoint, no secure deletion, and synchronous as the transaction asks."""
@@ -86,7 +88,7 @@ def test_a_newer_log_is_refused(home: Home, write: bool) -> None:
     with Log(home) as log:
         log.database.execute("PRAGMA user_version=9")
         log.database.execute("UPDATE meta SET value = '9' WHERE key = 'oldest_writer'")
-    with pytest.raises(LogUnusable, match="is of schema 9; this swarmctl knows 1") as refused:
+    with pytest.raises(LogUnusable, match=f"is of schema 9; this swarmctl knows {VERSION}") as refused:
         Log(home, write=write)
     assert refused.value.hint == "upgrade swarmctl"
 
@@ -100,9 +102,6 @@ def test_a_newer_log_that_takes_older_writers_is_used(home: Home, write: bool) -
     with Log(home, write=write) as log:
         assert notes(log.read("s")) == [1]
         assert log.query("PRAGMA user_version") == [(9,)]
-
-
-VERSION = statements.VERSION  # as it is without an upgrade
 
 
 def upgrade(monkeypatch: pytest.MonkeyPatch, *steps: str) -> None:
