@@ -135,9 +135,10 @@ def segments(stream: ClientStream, by_id: Callable[[int], ClientStream]) -> list
 
 
 class Piece(NamedTuple):
-    """A record of a client's stream: its offset, and what was appended."""
+    """A record of a client's stream: its offset, when it was written (microseconds), and what was appended."""
 
     offset: int
+    time: int
     body: bytes
 
 
@@ -149,8 +150,8 @@ def read(log: Log, stream: ClientStream, start: int, most: int) -> tuple[int, li
         while begin < until:
             place = {"id": stream_id, "start": begin, "until": until, "limit": PAGE}
             page = log.query(sql.CLIENT_PIECES, place)
-            for offset, body in page:
-                found.append(Piece(offset, body))
+            for offset, time, body in page:
+                found.append(Piece(offset, time, body))
                 size += len(body)
                 if size >= most:
                     return offset + 1, found

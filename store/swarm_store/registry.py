@@ -114,6 +114,11 @@ def agents_and_head(log: Log) -> tuple[list[Agent], int]:
     return [whole(decode(row[1])) for row in rows if row[1] is not None], rows[0][0] or 0
 
 
+def counts(log: Log) -> dict[str, int]:
+    """How many agents are in each state that any is in."""
+    return dict(log.query(sql.COUNT_STATES))
+
+
 def resolve(log: Log, word: str) -> Agent:
     """The agent that `word` means: an id, a name (the living one, else the latest), or the start of one id.
 

@@ -63,6 +63,7 @@ NAMED = "SELECT agent FROM agents WHERE name = :name ORDER BY live DESC, spawned
 ID_PREFIX = "SELECT id FROM agents WHERE id >= :prefix AND id < :prefix || 'zzzzzzzz~' ORDER BY spawned DESC LIMIT 6"
 
 LAST_SNAPSHOT = "SELECT offset FROM snapshots ORDER BY position DESC LIMIT 1"
+COUNT_STATES = "SELECT state, count(*) FROM agents GROUP BY state"
 COUNT_AGENTS = "SELECT count(*) FROM agents"
 TAKE_SNAPSHOT = (
     "INSERT INTO snapshots(position, offset, time, agents)"
@@ -125,7 +126,7 @@ DROP_CLIENT_STREAM = "DELETE FROM client_streams WHERE stream_id = :id"
 RENAME_STREAM = "UPDATE streams SET name = :name WHERE id = :id"
 LEFT_STREAMS = "SELECT name FROM streams WHERE name >= 'gone/' AND name < 'gone0' LIMIT 100"
 CLIENT_PIECES = (
-    "SELECT r.offset, p.bytes FROM records r JOIN payloads p ON p.position = r.position"
+    "SELECT r.offset, r.time, p.bytes FROM records r JOIN payloads p ON p.position = r.position"
     " WHERE r.stream_id = :id AND r.offset >= :start AND r.offset < :until ORDER BY r.offset LIMIT :limit"
 )
 CLIENT_RECORD = (

@@ -7,6 +7,7 @@ import logging
 from swarm_store.errors import SwarmError
 
 from . import wire
+from .metrics import Observed
 from .settings import Settings
 from .streams.desk import Desk
 from .streams.part import Streams
@@ -32,7 +33,8 @@ class Server:
     async def start(self) -> None:
         """Open what the parts share. Raises SwarmError where there is no usable log."""
         self._desk = Desk(self.settings)
-        self.parts.append(("/v1/stream/", Streams(self._desk)))
+        observed = Observed(self._desk.metrics, self._desk.log)
+        self.parts += [("/v1/stream/", Streams(self._desk)), ("/metrics", observed), ("/healthz", observed)]
 
     async def stop(self) -> None:
         """Close it again."""

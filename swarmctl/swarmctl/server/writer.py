@@ -31,12 +31,13 @@ class _Wish(NamedTuple):
 class Writer:
     """The thread that writes. `submit` is the event loop's; the work is done in the thread, within a transaction."""
 
-    def __init__(self, home: Home) -> None:
+    def __init__(self, home: Home, committed: Callable[[float], None]) -> None:
+        """`committed` is called, in the thread, with the seconds that each transaction took."""
         self._home = home
+        self._committed = committed
         self._wishes: queue.SimpleQueue[_Wish | None] = queue.SimpleQueue()
         self._loop = asyncio.get_running_loop()
         self._thread = Thread(target=self._run, name="writer", daemon=True)
-        self.commits = 0
         self.clearing = False
         self._thread.start()
 
@@ -67,10 +68,11 @@ class Writer:
             try:
                 if log is None:
                     log = Log(self._home)
+                began = time.monotonic()
                 outcomes = _write(log, [wish.work for wish in batch])
+                self._committed(time.monotonic() - began)
             except BaseException as error:
                 outcomes = [error] * len(batch)
-            self.commits += 1
             self._loop.call_soon_threadsafe(_answer, batch, outcomes)
             if log is not None and self.clearing:
                 self._clear(log)

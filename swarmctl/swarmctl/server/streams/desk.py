@@ -15,6 +15,7 @@ from swarm_store.log import Log
 from swarm_store.transaction import Transaction
 
 from ..hub import Hub, Topic
+from ..metrics import Metrics
 from ..settings import Settings
 from ..writer import Writer
 from .sources import Facts, Page, Source
@@ -30,7 +31,8 @@ class Desk:
         Log(settings.home).close()  # made, or brought up to date, by a writer
         self.log = Log(settings.home, write=False)
         self.hub = Hub(self.log)
-        self.writer = Writer(settings.home)
+        self.metrics = Metrics(self.log)
+        self.writer = Writer(settings.home, self.metrics.committed)
         self.is_closing = False
         self._pool = ThreadPoolExecutor(READERS, thread_name_prefix="reader")
         self._own = threading.local()

@@ -49,7 +49,7 @@ class Records:
 
     def read(self, log: Log, facts: Facts, start: int, most: int) -> Page:
         records, after = _records(log, self.bell, facts.head, start, most)
-        return Page(after, b",".join(_json(_message(record)) for record in records))
+        return Page(after, b",".join(_json(_message(record)) for record in records), _time(records))
 
 
 class Output:
@@ -67,7 +67,7 @@ class Output:
 
     def read(self, log: Log, facts: Facts, start: int, most: int) -> Page:
         records, after = _records(log, self.bell, facts.head, start, most, types=[self._type])
-        return Page(after, b"".join(record.payload or b"" for record in records))
+        return Page(after, b"".join(record.payload or b"" for record in records), _time(records))
 
 
 class AgentStates:
@@ -92,7 +92,11 @@ class AgentStates:
         changed = {record.key: record for record in reversed(records) if record.key is not None}
         changes = [_changed(log, record) for record in sorted(changed.values())]
         after = records[-1].offset + 1 if records else facts.head
-        return Page(after, b",".join(_json(change) for change in changes if change))
+        return Page(after, b",".join(_json(change) for change in changes if change), _time(records))
+
+
+def _time(records: list[Record]) -> int | None:
+    return records[-1].time if records else None
 
 
 def _changed(log: Log, first: Record) -> dict[str, Any] | None:

@@ -38,10 +38,11 @@ class Facts(NamedTuple):
 
 
 class Page(NamedTuple):
-    """What was read: the offset to go on at, and bytes, or JSON messages with commas between."""
+    """What was read: the offset to go on at, and bytes, or JSON messages with commas between; the time of the last."""
 
     next: int
     body: bytes
+    time: int | None = None  # microseconds since 1970; None where nothing was read
 
 
 class Source(Protocol):
@@ -76,4 +77,5 @@ class ClientSource:
     def read(self, log: Log, facts: Facts, start: int, most: int) -> Page:
         assert facts.stream is not None
         after, pieces = client_streams.read(log, facts.stream, start, most)
-        return Page(after, (b"," if facts.is_json else b"").join(piece.body for piece in pieces))
+        body = (b"," if facts.is_json else b"").join(piece.body for piece in pieces)
+        return Page(after, body, pieces[-1].time if pieces else None)

@@ -13,6 +13,8 @@ import re
 import time
 from typing import Any
 
+from swarm_store.clock import SECOND
+
 from ..hub import Topic
 from ..wire import Headers, Send
 from . import offsets
@@ -33,7 +35,10 @@ async def follow(desk: Desk, source: Source, facts: Facts, start: int, given: st
         headers.append((b"stream-sse-data-encoding", b"base64"))
     with desk.hub.listen(source.bell) as topic:
         await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await _batches(desk, source, topic, start, given, send)
+        try:
+            await _batches(desk, source, topic, start, given, send)
+        finally:
+            desk.metrics.lags.pop(id(send), None)
     await send({"type": "http.response.body", "body": b""})
 
 
@@ -48,6 +53,8 @@ async def _batches(desk: Desk, source: Source, topic: Topic, start: int, given: 
             at_end = after >= facts.head
             if data or not told or facts.closed:
                 await _send(send, data + _control(facts, after, at_end, given))
+                desk.metrics.sent(len(data))
+            desk.metrics.lags[id(send)] = facts.head - after
             start, told = after, at_end
             if at_end and facts.closed:
                 return
@@ -65,6 +72,8 @@ def _batch(desk: Desk, source: Source, topic: Topic, facts: Facts, start: int) -
     made: tuple[int, bytes] | None = topic.shared.get(key)
     if made is None:
         page = source.read(desk.log, facts, start, MOST_BYTES)
+        if page.time is not None and topic.rings:
+            desk.metrics.woken((desk.log.clock() - page.time) / SECOND)
         made = topic.shared[key] = page.next, data_event(facts, page.body)
     return made
 

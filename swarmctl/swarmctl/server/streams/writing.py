@@ -115,6 +115,8 @@ async def post(desk: Desk, name: str, scope: Scope, receive: Receive, send: Send
         expected, received = str(error.expected).encode(), str(error.received).encode()
         gap = [(b"producer-expected-seq", expected), (b"producer-received-seq", received)]
         raise Refused(409, error.message, error.hint, gap) from None
+    if done.is_new and body:
+        desk.metrics.appended(len(body))
     await respond(send, 200 if producer and done.is_new and body else 204, _appended(done, producer))
 
 
