@@ -1,4 +1,4 @@
-"""The files that let systemd run the supervisor: what is in them here, where they belong, and the manager's command.
+"""The files that let systemd run the supervisor and the server: what is in them here, where they belong, its command.
 
 They stand in `systemd/` of a checkout and in the wheel's package. What is installed names the swarmctl in use.
 """
@@ -9,12 +9,14 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from swarm_store.errors import SwarmError
 from swarm_store.home import locate
 
-UNIT = "swarmctl-supervisor.service"
+SUPERVISOR = "swarmctl-supervisor.service"
+SERVER = "swarmctl-serve.service"
 _SHIPPED_COMMAND = "/usr/bin/swarmctl"
 _PACKAGE = Path(__file__).parent
 
@@ -26,20 +28,24 @@ class Manager:
         self.kind = "system" if system else "user"
         self._is_system = system
 
-    def files(self) -> dict[Path, str]:
-        """What is installed: path → text. The unit is the first."""
-        unit = _shipped(f"{self.kind}/{UNIT}").replace(_SHIPPED_COMMAND, _command(), 1)
-        home = _home(system=self._is_system)
-        if home is not None:
-            unit = unit.replace("\nExecStart=", f"\nEnvironment={quoted(f'SWARM_HOME={home}')}\nExecStart=", 1)
+    def files(self, units: Sequence[str]) -> dict[Path, str]:
+        """What is installed: path → text. The units are the first."""
+        config = os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")
+        place = "/etc/systemd/system" if self._is_system else f"{config}/systemd/user"
+        files = {Path(place, unit): self._unit(unit) for unit in units}
         if not self._is_system:
-            config = os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")
-            return {Path(config, "systemd/user", UNIT): unit}
-        return {
-            Path("/etc/systemd/system", UNIT): unit,
+            return files
+        return files | {
             Path("/etc/sysusers.d/swarmctl.conf"): _shipped("sysusers.d/swarmctl.conf"),
             Path("/etc/tmpfiles.d/swarmctl.conf"): _shipped("tmpfiles.d/swarmctl.conf"),
         }
+
+    def _unit(self, name: str) -> str:
+        unit = _shipped(f"{self.kind}/{name}").replace(f"={_SHIPPED_COMMAND}", f"={_command()}", 1)
+        home = _home(system=self._is_system)
+        if home is None:
+            return unit
+        return unit.replace("\nExecStart=", f"\nEnvironment={quoted(f'SWARM_HOME={home}')}\nExecStart=", 1)
 
     def check(self) -> None:
         """Raises SwarmError where this manager is not there, or not ours to change."""
@@ -56,7 +62,8 @@ class Manager:
     def ask(self, *words: str) -> None:
         """`systemctl` with these words. Raises SwarmError with what it complains of."""
         command = ["systemctl", f"--{self.kind}", *words]
-        run(command, f"journalctl {'' if self._is_system else '--user '}-u {UNIT} may say more")
+        unit = next((word for word in words if word.endswith(".service")), SUPERVISOR)
+        run(command, f"journalctl {'' if self._is_system else '--user '}-u {unit} may say more")
 
 
 def run(command: list[str], hint: str) -> None:

@@ -13,22 +13,28 @@ import pytest
 from support.cli import SWARMCTL, Swarm
 
 UNIT = "swarmctl-supervisor.service"
+SERVER = "swarmctl-serve.service"
 
 
-def shown(swarm: Swarm, kind: str, home: str | None = None, config: str = "") -> dict[str, str]:
+def shown(swarm: Swarm, kind: str, *options: str, home: str | None = None, config: str = "") -> dict[str, str]:
     """What `systemd show` would install: path → text."""
     parts = re.split(
         r"^# (/\S+)\n",
         swarm.ok(
-            "systemd", "show", f"--{kind}", SWARM_HOME=str(swarm.home) if home is None else home, XDG_CONFIG_HOME=config
+            "systemd",
+            "show",
+            f"--{kind}",
+            *options,
+            SWARM_HOME=str(swarm.home) if home is None else home,
+            XDG_CONFIG_HOME=config,
         ),
         flags=re.MULTILINE,
     )
     return dict(zip(parts[1::2], parts[2::2], strict=True))
 
 
-def unit_of(files: dict[str, str]) -> str:
-    (found,) = (text for path, text in files.items() if path.endswith(UNIT))
+def unit_of(files: dict[str, str], name: str = UNIT) -> str:
+    (found,) = (text for path, text in files.items() if path.endswith(name))
     return found
 
 
@@ -57,15 +63,25 @@ def test_the_unit_names_the_swarmctl_in_use_and_its_home(swarm: Swarm, kind: str
 
 
 @pytest.mark.parametrize("kind", ["user", "system"])
-def test_the_units_are_clean(swarm: Swarm, kind: str) -> None:
+def test_the_servers_unit_comes_when_it_is_asked_for(swarm: Swarm, kind: str) -> None:
+    """`--serve` adds the server's unit beside the supervisor's, with the same swarmctl and the same home."""
+    assert not [path for path in shown(swarm, kind) if path.endswith(SERVER)]
+    unit = unit_of(shown(swarm, kind, "--serve"), SERVER)
+    assert f"\nExecStart={SWARMCTL} serve $SWARM_SERVE\n" in unit
+    assert f"\nEnvironment=SWARM_HOME={swarm.home}\n" in unit
+
+
+@pytest.mark.parametrize("name", [UNIT, SERVER])
+@pytest.mark.parametrize("kind", ["user", "system"])
+def test_the_units_are_clean(swarm: Swarm, kind: str, name: str) -> None:
     """`systemd-analyze verify` has nothing to say of the units as they are installed."""
     if shutil.which("systemd-analyze") is None:
         pytest.skip("there is no systemd-analyze on this machine")
     place = swarm.cwd / kind
     place.mkdir()
-    (place / UNIT).write_text(unit_of(shown(swarm, kind, home='/a "b" 100%')))
+    (place / name).write_text(unit_of(shown(swarm, kind, "--serve", home='/a "b" 100%'), name))
     environment = {**swarm.env, "XDG_RUNTIME_DIR": str(swarm.cwd)}  # where there was no login there is none
-    command = ["systemd-analyze", f"--{kind}", "verify", str(place / UNIT)]
+    command = ["systemd-analyze", f"--{kind}", "verify", str(place / name)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=20, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 

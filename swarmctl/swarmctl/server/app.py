@@ -22,6 +22,7 @@ class Server:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.parts: list[tuple[str, App]] = []
+        self.trouble = ""  # why it could not start
         self._desk: Desk | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -36,6 +37,11 @@ class Server:
         observed = Observed(self._desk.metrics, self._desk.log)
         self.parts += [("/v1/stream/", Streams(self._desk)), ("/metrics", observed), ("/healthz", observed)]
 
+    def end_live(self) -> None:
+        """End the responses that last, because the server is about to stop; their readers come again."""
+        if self._desk is not None:
+            self._desk.end_live()
+
     async def stop(self) -> None:
         """Close it again."""
         if self._desk is not None:
@@ -46,7 +52,8 @@ class Server:
         try:
             await self.start()
         except SwarmError as error:
-            await send({"type": "lifespan.startup.failed", "message": f"{error.message}; {error.hint}"})
+            self.trouble = f"{error.message}; {error.hint}"
+            await send({"type": "lifespan.startup.failed", "message": ""})
             return
         await send({"type": "lifespan.startup.complete"})
         await receive()

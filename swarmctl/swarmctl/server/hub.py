@@ -67,11 +67,16 @@ class Hub:
         self._opening = log.openings
         self._net = self._loop.call_later(NET, self._look)
 
+    def wake_all(self) -> None:
+        """Wake everybody, whatever has happened."""
+        for topic in list(self._topics.values()):
+            topic.ring()
+
     def close(self) -> None:
         """Wake everybody for the last time, and leave no bell behind."""
         self._net.cancel()
+        self.wake_all()
         for topic in self._topics.values():
-            topic.ring()
             self._loop.remove_reader(topic.bell.file)
             topic.bell.close()
         self._topics.clear()
@@ -111,8 +116,7 @@ class Hub:
             self._renew()
         if position != self._position:
             self._position = position
-            for topic in list(self._topics.values()):
-                topic.ring()
+            self.wake_all()
 
     def _renew(self) -> None:
         for topic in self._topics.values():

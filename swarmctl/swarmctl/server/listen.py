@@ -1,47 +1,119 @@
-"""Sockets, and uvicorn on them."""
+"""Sockets, and uvicorn on them: told to stop at once by a signal, woken by nothing else."""
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import os
+import resource
 import socket
+import sys
+import time
+from collections.abc import Callable
+from email.utils import formatdate
+from types import FrameType
 
 import uvicorn
+from uvicorn.server import ServerState
 
 from swarm_store.errors import SwarmError
+from swarm_supervisor.notify import Notify
 
-from .app import build
+from .app import Server, build
 from .settings import Settings
 
 GRACEFUL = 2.0  # seconds that requests have to end in when the server is told to stop; live readers come again
 BACKLOG = 1024
+KEEP_ALIVE = 75  # seconds that an idle connection is kept: proxies and browsers keep theirs for 60
+SWITCH = 0.0005  # seconds: a thread that reads a large page lets the event loop's in ten times sooner than by default
 
 
-def serve(settings: Settings, announce: object = None) -> None:
-    """Serve until TERM or ^C; `announce` is called with the address once it is bound. Raises SwarmError."""
+def serve(settings: Settings, announce: Callable[[str], None]) -> None:
+    """Serve until TERM or ^C; `announce` is called with the address once it answers. Raises SwarmError."""
+    logging.getLogger("uvicorn.error").addFilter(
+        lambda record: "startup failed" not in record.getMessage()
+    )  # we say why
+    _raise_limit()
+    sys.setswitchinterval(SWITCH)
     listener = _listen(settings)
+    app = build(settings)
     config = uvicorn.Config(
-        build(settings),
+        app,
         http="httptools",
         loop="uvloop",
+        ws="none",
         lifespan="on",
         access_log=False,
         log_level="warning",
         server_header=False,
+        date_header=False,  # see _State
+        timeout_keep_alive=KEEP_ALIVE,
         timeout_graceful_shutdown=int(GRACEFUL),
         limit_concurrency=settings.most_connections,
         backlog=BACKLOG,
     )
-    server = uvicorn.Server(config)
-    if callable(announce):
-        announce(address(settings, listener))
     try:
-        server.run(sockets=[listener])
+        _Uvicorn(config, app, lambda: announce(address(settings, listener))).run(sockets=[listener])
+    except SystemExit as left:  # its start has failed, and it has said why
+        raise SwarmError(app.trouble or "the server could not start", "") from left
     finally:
         listener.close()
         if settings.uds is not None:
             _remove(settings.uds)
-    if not server.started:
-        raise SwarmError("the server could not start", "what is wrong stands above")
+
+
+class _State(ServerState):
+    """What uvicorn's connections share. The date is made when it is asked for, so that no clock has to tick for it."""
+
+    _second = 0
+    _headers: list[tuple[bytes, bytes]] = []
+
+    @property
+    def default_headers(self) -> list[tuple[bytes, bytes]]:
+        now = int(time.time())
+        if now != self._second:
+            self._second, self._headers = now, [(b"date", formatdate(now, usegmt=True).encode())]
+        return self._headers
+
+    @default_headers.setter
+    def default_headers(self, headers: list[tuple[bytes, bytes]]) -> None:
+        pass
+
+
+class _Uvicorn(uvicorn.Server):
+    """uvicorn that sleeps until a signal comes, ends live responses then, and tells systemd how it is."""
+
+    def __init__(self, config: uvicorn.Config, app: Server, announce: Callable[[], None]) -> None:
+        super().__init__(config)
+        self.server_state = _State()
+        self._app = app
+        self._announce = announce
+        self._manager = Notify()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._told = asyncio.Event()
+        await super().startup(sockets)
+        self._announce()
+        self._manager.ready("serving")
+
+    async def main_loop(self) -> None:
+        seconds = self._manager.watchdog_seconds
+        while not self.should_exit:
+            try:
+                await asyncio.wait_for(self._told.wait(), seconds)
+            except TimeoutError:
+                self._manager.watchdog()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._manager.stopping()
+        self._app.end_live()
+        await super().shutdown(sockets)
+        self._captured_signals.clear()  # that it was told to end is no reason to die of it
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        super().handle_exit(sig, frame)
+        self._loop.call_soon_threadsafe(self._told.set)
 
 
 def address(settings: Settings, listener: socket.socket) -> str:
@@ -50,6 +122,15 @@ def address(settings: Settings, listener: socket.socket) -> str:
         return f"unix:{settings.uds}"
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     return f"http://{host}:{listener.getsockname()[1]}"
+
+
+def _raise_limit() -> None:
+    """As many files as may be: each reader is one, and each stream that is waited on."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    except (OSError, ValueError):
+        pass
 
 
 def _listen(settings: Settings) -> socket.socket:

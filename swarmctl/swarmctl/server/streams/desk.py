@@ -38,9 +38,14 @@ class Desk:
         self._own = threading.local()
         self._touched: set[asyncio.Task[None]] = set()
 
-    async def close(self) -> None:
-        """End live readers, write what was submitted, and close."""
+    def end_live(self) -> None:
+        """Have live responses end at their next turn, which is now."""
         self.is_closing = True
+        self.hub.wake_all()
+
+    async def close(self) -> None:
+        """Write what was submitted, and close."""
+        self.end_live()
         self.hub.close()
         await self.writer.close()
         self._pool.shutdown(wait=False, cancel_futures=True)

@@ -146,5 +146,6 @@ async def _wait(desk: Desk, source: Source, facts: Facts, asked: Wanted, send: S
                 if page.body:
                     return await _data(asked, facts, start, page, None, send)
                 start = page.next
-            if facts.closed or not await topic.wait(seen, until - time.monotonic()):
+            left = 0.0 if desk.is_closing else until - time.monotonic()
+            if facts.closed or not await topic.wait(seen, left):
                 return await _end(asked, facts._replace(head=start), None, send)
