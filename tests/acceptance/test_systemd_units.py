@@ -18,18 +18,9 @@ SERVER = "swarmctl-serve.service"
 
 def shown(swarm: Swarm, kind: str, *options: str, home: str | None = None, config: str = "") -> dict[str, str]:
     """What `systemd show` would install: path → text."""
-    parts = re.split(
-        r"^# (/\S+)\n",
-        swarm.ok(
-            "systemd",
-            "show",
-            f"--{kind}",
-            *options,
-            SWARM_HOME=str(swarm.home) if home is None else home,
-            XDG_CONFIG_HOME=config,
-        ),
-        flags=re.MULTILINE,
-    )
+    state = str(swarm.home) if home is None else home
+    said = swarm.ok("systemd", "show", f"--{kind}", *options, SWARM_HOME=state, XDG_CONFIG_HOME=config)
+    parts = re.split(r"^# (/\S+)\n", said, flags=re.MULTILINE)
     return dict(zip(parts[1::2], parts[2::2], strict=True))
 
 
