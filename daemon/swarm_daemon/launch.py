@@ -12,6 +12,7 @@ import select
 import shutil
 import stat
 import sys
+from _thread import allocate_lock
 
 import swarm_store
 from swarm_store.codec import decode
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 HANDSHAKE_SECONDS = 60.0  # a machine that starts hundreds at once may need many of them
 DEFAULT_GRACE = 10.0
 _launched: set[int] = set()  # keepers and successors: this process's children until they end
+_reaping = allocate_lock()  # so that no thread signals what another has just reaped
 _ahead: dict[str, Interpreter] = {}  # by the id of the agent that each is for
 _INTERPRETER = (sys.executable, "-P", "-S", "-s")
 # Python ignores the first two; with the third ignored the kernel would keep no exit status.
@@ -237,10 +239,11 @@ class Launch:
 
     def abandon(self) -> None:
         """End what is left of a start that failed before it was in the log: the keeper, which is our own child."""
-        if self._pid in _launched:  # not reaped yet, so nobody else can have its PID
-            os.kill(self._pid, signal.SIGKILL)
-            os.waitpid(self._pid, 0)
-            _launched.discard(self._pid)
+        with _reaping:
+            if self._pid in _launched:  # not reaped yet, so nobody else can have its PID
+                os.kill(self._pid, signal.SIGKILL)
+                os.waitpid(self._pid, 0)
+                _launched.discard(self._pid)
 
 
 def adopt(home: Home, agent_ids: list[str], *, each: bool = False) -> int:
@@ -271,13 +274,14 @@ def detached(command: list[str], environment: dict[str, str] | None = None) -> i
 
 def reap() -> None:
     """Reap what this process has launched and what has ended, so that a long life gathers no zombies."""
-    for pid in list(_launched):
-        try:
-            gone = os.waitpid(pid, os.WNOHANG)[0] == pid
-        except ChildProcessError:
-            gone = True
-        if gone:
-            _launched.discard(pid)
+    with _reaping:
+        for pid in list(_launched):
+            try:
+                gone = os.waitpid(pid, os.WNOHANG)[0] == pid
+            except ChildProcessError:
+                gone = True
+            if gone:
+                _launched.discard(pid)
 
 
 def _program() -> str:

@@ -23,12 +23,13 @@ from .run import Run
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from typing import Any
 
     from swarm_store.fold import Agent
     from swarm_store.home import Home
     from swarm_store.log import Log
+    from swarm_store.requests import Once
 
     from .run import Spec
 
@@ -59,7 +60,7 @@ def request(
     labels: dict[str, str] | None = None,
     cwd: str | None = None,
     env: dict[str, str] | None = None,
-    stdin: str | None = None,
+    stdin: str | bytes | None = None,
     restart: str = "no",
     max_restarts: int | None = None,
     timeout: float | None = None,
@@ -68,33 +69,36 @@ def request(
     on_silence: str = "mark",
     limits: dict[str, Any] | None = None,
     agent_id: str | None = None,
+    caller: Mapping[str, str] | None = None,
 ) -> Request:
     """Check and complete a wish for an agent, as the calling process would start it; times in seconds.
 
     `max_restarts`: by policy, without a healthy spell between (None: the policy's own). `limits`: memory in bytes, cpu
     in CPUs, tasks, each if it is limited. `agent_id` is a new one where the caller has not chosen (see new_id). A
-    `stdin` of "-" is what this process can read from its own, kept in a file. Raises CannotStart (126, 127),
-    WrongUsage, and SwarmError where agents spawn agents too deep.
+    `stdin` of "-" is what this process can read from its own, kept in a file, and so are bytes. `caller`: the
+    environment that it begins with, and that says whose agent it is; by default this process's own. Raises CannotStart
+    (126, 127), WrongUsage, and SwarmError where agents spawn agents too deep.
     """
+    caller = os.environ if caller is None else caller
     agent_id = agent_id or new_id()
     directory = _directory(cwd)
-    parent, depth = os.environ.get("SWARM_AGENT_ID"), _depth()
+    parent, depth = caller.get("SWARM_AGENT_ID"), _depth(caller)
     own = {"SWARM_HOME": home.path, "SWARM_AGENT_ID": agent_id, "SWARM_DEPTH": str(depth)}
     own |= {"SWARM_AGENT_NAME": name or "", "SWARM_PARENT_ID": parent or ""}
     spec = make_spec(
         list(command),
         cwd=directory,
-        env={**os.environ, **(env or {}), **own},
+        env={**caller, **(env or {}), **own},
         umask=_umask(),
-        stdin=None if stdin == "-" else stdin,
+        stdin=None if stdin == "-" or isinstance(stdin, bytes) else stdin,
         timeout=timeout,
         grace=grace,
         silence=silence,
         on_silence=on_silence,
         limits=limits,
     )
-    if stdin == "-":
-        spec["stdin"] = _keep_stdin(home, agent_id)
+    if stdin == "-" or isinstance(stdin, bytes):
+        spec["stdin"] = _keep_stdin(home, agent_id, _read_stdin() if isinstance(stdin, str) else [stdin])
     known = {"name": name, "labels": labels or {}, "parent": parent, "depth": depth}
     known |= {"restart": restart, "max_restarts": max_restarts, "host": os.uname().nodename, "spawner": myself()}
     shown = {key: spec[key] for key in ("command", "cwd", "timeout", "grace", "silence", "on_silence", "limits")}
@@ -109,14 +113,20 @@ def _directory(cwd: str | None) -> str:
         raise WrongUsage("the current directory has been deleted", "name another with --cwd") from None
 
 
-def _keep_stdin(home: Home, agent_id: str) -> str:
-    """Copy our standard input into the agent's directory, where its runs can read it."""
+def _read_stdin() -> Iterator[bytes]:
+    """What this process's standard input has."""
+    while block := os.read(0, 1 << 20):
+        yield block
+
+
+def _keep_stdin(home: Home, agent_id: str, blocks: Iterable[bytes]) -> str:
+    """Put what is to be its standard input into the agent's directory, where its runs can read it."""
     home.prepare()
     path = os.path.join(home.agent(agent_id), "stdin")
     os.makedirs(home.agent(agent_id), mode=0o700)
     try:
         with open(path, "wb") as kept:
-            while block := os.read(0, 1 << 20):
+            for block in blocks:
                 kept.write(block)
     except OSError as error:
         shutil.rmtree(home.agent(agent_id), ignore_errors=True)
@@ -124,10 +134,10 @@ def _keep_stdin(home: Home, agent_id: str) -> str:
     return path
 
 
-def _depth() -> int:
+def _depth(caller: Mapping[str, str]) -> int:
     try:
-        depth = int(os.environ.get("SWARM_DEPTH", "-1")) + 1
-        most = int(os.environ.get("SWARM_MAX_DEPTH", MAX_DEPTH))
+        depth = int(caller.get("SWARM_DEPTH", "-1")) + 1
+        most = int(caller.get("SWARM_MAX_DEPTH", MAX_DEPTH))
     except ValueError:
         depth, most = 0, MAX_DEPTH
     if depth > most:
@@ -139,20 +149,22 @@ def _depth() -> int:
 
 
 def _umask() -> int:
-    now = os.umask(0o077)
-    os.umask(now)
-    return now
+    """This process's, without changing it for a moment: another thread may be making a file."""
+    with open("/proc/self/status", encoding="ascii", errors="replace") as status:
+        return next(int(line[6:], 8) for line in status if line.startswith("Umask:"))
 
 
-def spawn(log: Log, requests: Sequence[Request]) -> Iterator[tuple[str, dict[str, Any] | CannotStart]]:
+def spawn(
+    log: Log, requests: Sequence[Request], once: Once | None = None
+) -> Iterator[tuple[str, dict[str, Any] | CannotStart]]:
     """Register all `requests` in one transaction, then launch their daemons, a few at a time.
 
     Gives each agent's id with the identities of daemon and child, or with why it could not start, as outcomes come.
-    Raises NameTaken, and nothing is spawned then.
+    Raises NameTaken, and nothing is spawned then; likewise OffsetConflict where what is to happen `once` has happened.
     """
     try:
         _prepare(log.home, requests)
-        registry.publish(log, *(wish.event for wish in requests))
+        registry.publish(log, *(wish.event for wish in requests), once=once)
     except BaseException:
         discard(log.home, requests)
         raise

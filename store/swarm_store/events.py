@@ -49,6 +49,9 @@ OUTPUT_TYPES = {"stdout": STDOUT_WRITTEN, "stderr": STDERR_WRITTEN}
 CANCEL_REQUESTED = "cancel:requested"
 SIGNAL_REQUESTED = "signal:requested"
 
+# requests/<hash>: what a caller who named its request asked for; it is done once, however often it is asked for.
+REQUEST_ACCEPTED = "request:accepted"
+
 # The supervisor: its own life.
 SUPERVISOR_STARTED = "supervisor:started"
 SUPERVISOR_RECONCILED = "supervisor:reconciled"
@@ -234,6 +237,11 @@ def cancel_requested(agent_id: str, run: int, *, signal: str, grace: float | Non
 def signal_requested(agent_id: str, run: int, *, signal: str) -> Event:
     """Send `signal` to the run's processes, nothing more."""
     return Event(SIGNAL_REQUESTED, {"run": run, "signal": signal}, agent_id, None)
+
+
+def request_accepted(agent_id: str, *, body: str) -> Event:
+    """This request made the agent. `body`: SHA-256 of what was asked for, so that another one is told from it."""
+    return Event(REQUEST_ACCEPTED, {"body": body}, agent_id, None)
 
 
 def supervisor_started(*, supervisor: Data, host: str, version: str) -> Event:

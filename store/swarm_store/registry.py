@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .events import Event, Record
     from .fold import Agent
     from .log import Log
+    from .requests import Once
 
 PAGE = 1000
 # What agent:spawned says of an agent.
@@ -32,13 +33,17 @@ STEP, MOST_STEP = 16, 512  # records deleted in one transaction: fewer where it 
 STEP_SECONDS = 0.003  # under the write lock
 
 
-def publish(log: Log, *happened: Event) -> None:
+def publish(log: Log, *happened: Event, once: Once | None = None) -> None:
     """Append registry events, durably and together; the agents' rows follow in the same transaction.
 
-    Raises IllegalTransition where one cannot follow, NameTaken where a living agent has the name; then nothing is
-    written.
+    Raises IllegalTransition where one cannot follow, NameTaken where a living agent has the name, OffsetConflict where
+    what is to be done `once` has been done; then nothing is written.
     """
-    log.append(events.REGISTRY, happened, durable=True)
+    with log.transaction(durable=True) as transaction:
+        if once is not None:
+            stream, accepted = once.claim(happened[0])
+            transaction.append(stream, [accepted], expected=0)
+        transaction.append(events.REGISTRY, happened)
 
 
 def introduce(log: Log, agent: Agent) -> None:
