@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 
+from swarm_daemon.signals import number_of
 from swarm_store.clock import SECOND, now
 from swarm_store.errors import WrongUsage
 
@@ -121,6 +122,15 @@ def name(text: str | None) -> str | None:
     """The same name. Raises WrongUsage."""
     if text is not None and not _NAME.fullmatch(text):
         raise WrongUsage(f"bad name {text!r}", "a name has letters, digits and . _ -, at most 63")
+    return text
+
+
+def check_signal(text: str) -> str:
+    """The same name of a signal. Raises WrongUsage where there is none of that name."""
+    try:
+        number_of(text)
+    except ValueError:
+        raise WrongUsage(f"no such signal: {text!r}", "write TERM, SIGTERM or 15") from None
     return text
 
 

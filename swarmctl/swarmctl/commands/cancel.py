@@ -16,7 +16,6 @@ from swarm_store.log import Log
 from .. import home, values
 from ..progress import progress
 from .options import HELP, OptionalAgents, new_verb
-from .signal_agent import check_signal
 from .waiting import ends
 
 verb = new_verb()
@@ -45,7 +44,7 @@ def cancel(
       swarmctl cancel --label team=web --grace 30s
       swarmctl cancel --all --no-wait
     """
-    check_signal(signal)
+    values.check_signal(signal)
     seconds = None if grace is None else values.duration(grace)
     with home.writing() as log:
         agents = _chosen(log, agent or [], label or [], all)

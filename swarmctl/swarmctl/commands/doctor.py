@@ -7,12 +7,11 @@ from typing import Annotated
 
 import typer
 
-from swarm_daemon.diagnosis import Finding, examine
 from swarm_daemon.repair import repair
-from swarm_store.home import Home, locate
-from swarm_supervisor import singleton
+from swarm_store.home import locate
 
 from .. import render
+from ..condition import examined
 from .options import HELP, JsonOption, new_verb
 
 verb = new_verb()
@@ -38,7 +37,7 @@ def doctor(
     if fix:
         for done in repair(home):
             print(render.printable(f"fixed: {done}" if not done.startswith("failed") else done), file=sys.stderr)
-    findings = [*examine(home), _supervisor(home)]
+    findings = examined(home)
     if json:
         print(render.as_json([finding._asdict() for finding in findings]))
     else:
@@ -47,10 +46,3 @@ def doctor(
             if not finding.ok:
                 print(f"     {'':<12} → {finding.hint}")
     return 0 if all(finding.ok for finding in findings) else 1
-
-
-def _supervisor(home: Home) -> Finding:
-    """Whether one looks after the agents; none is needed for them to run."""
-    who = singleton.holder(home)
-    found = f"process {who['pid']}, since {who['since']}" if who else "none: nobody restarts or adopts by itself"
-    return Finding("supervisor", True, found, "")

@@ -6,13 +6,11 @@ from typing import Annotated
 
 import typer
 
-from swarm_store import lifecycle, registry
-from swarm_store.errors import WrongUsage
-from swarm_store.fold import Agent
-from swarm_store.log import Log
+from swarm_store import lifecycle
 from swarm_store.opening import NoLog
 
-from .. import home, render, values
+from .. import home, render
+from ..agents import Wanted, check_states, listed
 from .options import HELP, JsonOption, new_verb
 
 verb = new_verb()
@@ -44,10 +42,12 @@ def list_agents(
       swarmctl list --all --state failed --label team=web
       swarmctl list --at 10m --json | jq -r '.[].id'
     """
-    for one in state or ():
-        if one not in lifecycle.STATES:
-            raise WrongUsage(f"no such state: {one!r}", f"states are {', '.join(lifecycle.STATES)}")
-    agents = _chosen(_agents(all or bool(state), at), all, state, label)
+    wanted = Wanted(all, check_states(state), tuple(label or ()))
+    try:
+        with home.reading() as log:
+            agents = listed(log, wanted, at)
+    except NoLog:
+        agents = []
     if quiet:
         for agent in agents:
             print(agent["id"])
@@ -58,27 +58,3 @@ def list_agents(
         render.table(agents)
     if at is None:
         home.hint_lost(agents)
-
-
-def _agents(ended: bool, at: str | None) -> list[Agent]:
-    try:
-        with home.reading() as log:
-            if at is None:
-                return home.with_status(log, registry.agents(log, ended=ended))
-            return list(registry.agents_at(log, position_of(log, at)).values())
-    except NoLog:
-        return []
-
-
-def _chosen(agents: list[Agent], all: bool, states: list[str] | None, labels: list[str] | None) -> list[Agent]:
-    wanted = set(states) if states else set(lifecycle.STATES) if all else lifecycle.LIVE
-    return [agent for agent in agents if agent["state"] in wanted and values.has_labels(agent["labels"], labels or [])]
-
-
-def position_of(log: Log, at: str) -> int:
-    """The position that `--at` means: a bare number is one, anything else a time. Raises WrongUsage."""
-    if not (at.isascii() and at.isdigit()):
-        return log.position_at(values.moment(at))
-    if int(at) > log.position():
-        raise WrongUsage(f"position {at} has not been written", f"the last one is {log.position()}")
-    return int(at)

@@ -6,12 +6,9 @@ from typing import Annotated, Any
 
 import typer
 
-from swarm_store import registry
 from swarm_store.fold import Agent
-from swarm_store.log import Log
 
-from .. import home, render
-from .list_agents import position_of
+from .. import agents, home, render
 from .options import HELP, AgentArgument, JsonOption, new_verb
 
 verb = new_verb()
@@ -34,9 +31,7 @@ def show(
       swarmctl show 7f3k --json | jq .exit_code
     """
     with home.reading() as log:
-        found = _find(log, agent, at)
-        if at is None:
-            found = home.with_status(log, [found])[0]
+        found = agents.found(log, agent, at)
     if json:
         print(render.as_json(found))
         return
@@ -44,17 +39,6 @@ def show(
         print(f"{key:<16} {_text(key, value, found)}")
     if at is None:
         home.hint_lost([found])
-
-
-def _find(log: Log, word: str, at: str | None) -> Agent:
-    if at is None:
-        return registry.resolve(log, word)
-    agents = registry.agents_at(log, position_of(log, at))
-    alike = [agent for agent in agents.values() if word in (agent["id"], agent["name"])]
-    alike = alike or [agent for agent in agents.values() if agent["id"].startswith(word)]
-    if not alike:
-        raise registry.no_such(word)
-    return alike[-1]
 
 
 def _text(key: str, value: Any, agent: Agent) -> str:

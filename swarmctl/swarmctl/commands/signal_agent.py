@@ -7,22 +7,11 @@ from typing import Annotated
 import typer
 
 from swarm_daemon import control
-from swarm_daemon.signals import number_of
-from swarm_store.errors import WrongUsage
 
-from .. import home
+from .. import home, values
 from .options import HELP, AgentArgument, new_verb
 
 verb = new_verb()
-
-
-def check_signal(name: str) -> str:
-    """The same signal. Raises WrongUsage where there is none of that name."""
-    try:
-        number_of(name)
-    except ValueError:
-        raise WrongUsage(f"no such signal: {name!r}", "write TERM, SIGTERM or 15") from None
-    return name
 
 
 @verb.command(context_settings=HELP)
@@ -37,7 +26,7 @@ def signal_agent(
       swarmctl signal build USR1
       swarmctl signal build STOP
     """
-    check_signal(signal)
+    values.check_signal(signal)
     with home.writing() as log:
         (found,) = home.resolve_all(log, [agent])
         control.ask_signal(log, found, signal)

@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from swarm_daemon.process import from_data, open_verified, send
 from swarm_daemon.signals import signal
 from swarm_daemon.watch import is_readable_within
-from swarm_store import events
-from swarm_store.clock import rfc3339
 from swarm_store.codec import encode
 from swarm_store.errors import LogUnusable, SwarmError
-from swarm_store.events import Record
 from swarm_store.home import locate
-from swarm_store.opening import NoLog
 from swarm_supervisor import singleton
 
 from .. import __version__, home, render
+from ..condition import supervision
 from .options import HELP, JsonOption, new_verb
 from .prune import Keep, LargerThan, OlderThan, retention
 
@@ -80,11 +77,12 @@ def status(json: JsonOption = False) -> int:
       swarmctl supervisor status
       swarmctl supervisor status --json | jq .pid
     """
-    holder = singleton.holder(locate())
-    last = _last_reconciled()
+    known = supervision(locate())
+    last = known["last"]
     if json:
-        print(render.as_json({"running": holder is not None, **(holder or {}), "last": last}))
-        return 0 if holder else 1
+        print(render.as_json(known))
+        return 0 if known["running"] else 1
+    holder = known if known["running"] else None
     if holder is None:
         print("no supervisor runs")
     else:
@@ -96,16 +94,6 @@ def status(json: JsonOption = False) -> int:
     if holder is None:
         print("swarmctl: start one: swarmctl supervisor run, or swarmctl systemd install", file=sys.stderr)
     return 0 if holder else 1
-
-
-def _last_reconciled() -> dict[str, Any] | None:
-    try:
-        with home.reading() as log:
-            wanted = [events.SUPERVISOR_RECONCILED]
-            found: list[Record] = log.read(events.SUPERVISOR, types=wanted, limit=1, backwards=True)
-    except NoLog:
-        return None
-    return {"time": rfc3339(found[0].time), **found[0].data} if found else None
 
 
 @verb.command(context_settings=HELP)
