@@ -6,7 +6,7 @@ import base64
 import json
 import sys
 from collections.abc import Iterable
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from swarm_store.clock import rfc3339
 from swarm_store.events import AGENT_STREAMS, Record
@@ -15,6 +15,14 @@ from swarm_store.output import STREAM_OF, Line, Lines, Once
 from .render import printable
 
 JsonForm = Literal["no", "array", "lines"]
+
+
+class Out(Protocol):
+    """Where bytes go: a program's stdout, or the body of a response."""
+
+    def write(self, bytes: bytes, /) -> object: ...
+
+    def flush(self) -> None: ...
 
 
 def line_as_data(name: str, line: Line) -> dict[str, Any]:
@@ -48,33 +56,43 @@ def event_as_text(record: Record) -> str:
 class Json:
     """Writes items as one JSON array, or as an object a line, as they come."""
 
-    def __init__(self, form: JsonForm) -> None:
+    def __init__(self, form: JsonForm, out: Out | None = None) -> None:
         self.form = form
         self._count = 0
+        self._out: Out = out or sys.stdout.buffer
 
     def item(self, data: dict[str, Any]) -> None:
         before = "" if self.form == "lines" else ",\n" if self._count else "["
         self._count += 1
-        sys.stdout.buffer.write((before + json.dumps(data) + ("\n" if self.form == "lines" else "")).encode("ascii"))
+        self._out.write((before + json.dumps(data) + ("\n" if self.form == "lines" else "")).encode("ascii"))
 
     def end(self) -> None:
         if self.form == "array":
-            sys.stdout.buffer.write(b"]\n" if self._count else b"[]\n")
+            self._out.write(b"]\n" if self._count else b"[]\n")
 
 
 class Printer:
     """Prints chunks of output: raw for one agent, otherwise by the line."""
 
-    def __init__(self, names: dict[str, str], *, prefix: bool, times: bool, json: JsonForm, cut: bool) -> None:
+    def __init__(
+        self,
+        names: dict[str, str],
+        *,
+        prefix: bool = False,
+        times: bool = False,
+        json: JsonForm = "no",
+        cut: bool,
+        out: Out | None = None,
+    ) -> None:
         """`names`: stream of the log → what the agent is called. `cut`: reading begins in the middle."""
         self._names = names
         self._prefix = prefix
         self._times = times
-        self._json = Json(json)
+        self._out: Out = out or sys.stdout.buffer
+        self._json = Json(json, self._out)
         self.by_line = prefix or times or json != "no" or cut
         self._lines = {stream: Lines(cut=cut) for stream in names}
         self._once = Once()
-        self._out = sys.stdout.buffer
 
     def chunks(self, records: Iterable[Record]) -> None:
         for record in records:

@@ -9,16 +9,14 @@ from typing import Annotated
 import typer
 
 from swarm_store import events as vocabulary
-from swarm_store import registry
-from swarm_store.errors import NoSuchAgent, WrongUsage
 from swarm_store.events import Record
 from swarm_store.exported import record_as_data
-from swarm_store.follow import PAGE, follow_all
 from swarm_store.follow import follow as follow_stream
+from swarm_store.follow import follow_all
 from swarm_store.log import FOREVER, Log
 from swarm_store.opening import NoLog
 
-from .. import home
+from .. import history, home
 from ..home import complete_agent
 from ..streams import Json, event_as_text
 from .options import HELP, FollowOption, JsonOption, new_verb
@@ -54,7 +52,7 @@ def events(
             print("[]")
         return
     with log:
-        key = _agent_id(log, agent) if agent else None
+        key = history.agent_id(log, agent) if agent else None
         writer = Json("no" if not json else "lines" if follow else "array")
         for page in _pages(log, follow, min(after, FOREVER) + 1, type or [], key):
             for record in page:
@@ -63,39 +61,16 @@ def events(
         writer.end()
 
 
-def _agent_id(log: Log, word: str) -> str:
-    """The id that `word` means; the whole id of an agent that was removed is known by its events."""
-    try:
-        return str(registry.resolve(log, word)["id"])
-    except NoSuchAgent:
-        if not registry.is_text(word) or not log.read(key=word, limit=1, payloads=False):
-            raise
-        return word
-
-
 def _pages(log: Log, follow: bool, start: int, types: list[str], key: str | None) -> Iterator[list[Record]]:
-    if not all(map(registry.is_text, types)):
-        raise WrongUsage("a type is no text", "swarmctl events shows what types there are")
-    outputs = set(types) & set(vocabulary.OUTPUT_TYPES.values())
-    if key is not None and outputs:  # output has no key: it is found in its agent's own stream
+    outputs = history.output_types(types)
+    if not follow:
+        yield from history.pages(log, start, types, key)
+    elif key is not None and outputs:
         stream = vocabulary.agent_stream(key)
-        pages = follow_stream(log, {stream: 0}, types=types) if follow else _stream(log, stream, types)
-        yield from ([record for record in page if record.position >= start] for page in pages)
-        return
-    lifecycle = not outputs
-    if follow:
-        yield from follow_all(log, start, types=types, key=key, lifecycle=lifecycle)
-        return
-    while page := log.read(start=start, types=types, key=key, lifecycle=lifecycle, limit=PAGE):
-        yield page
-        start = page[-1].position + 1
-
-
-def _stream(log: Log, stream: str, types: list[str]) -> Iterator[list[Record]]:
-    start = 0
-    while page := log.read(stream, start=start, types=types, limit=PAGE):
-        yield page
-        start = page[-1].offset + 1
+        for page in follow_stream(log, {stream: 0}, types=types):
+            yield [record for record in page if record.position >= start]
+    else:
+        yield from follow_all(log, start, types=types, key=key, lifecycle=not outputs)
 
 
 def _print(record: Record, writer: Json) -> None:

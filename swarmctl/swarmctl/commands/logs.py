@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated
 
 import typer
 
 from swarm_store import events, registry
 from swarm_store.errors import WrongUsage
-from swarm_store.events import Record
 from swarm_store.fold import Agent
-from swarm_store.follow import PAGE, follow
+from swarm_store.follow import follow as follow_streams
 from swarm_store.lifecycle import TERMINAL
 from swarm_store.log import FOREVER, Log
-from swarm_store.output import last_chunks
 
 from .. import home, values
+from ..output import Chosen, print_so_far
 from ..streams import JsonForm, Printer
 from .options import HELP, AgentsArgument, FollowOption, JsonOption, new_verb
 from .waiting import Orphans
@@ -59,72 +57,21 @@ def logs(
             names, prefix=len(agents) > 1, times=times, json=form, cut=last is not None or since is not None
         )
         chosen = Chosen(types, run, *span)
-        starts = _print_so_far(log, printer, list(names), chosen, last)
+        starts = {}
+        for name in names:
+            starts[name] = log.head(name)
+            for _ in print_so_far(log, printer, name, chosen, last, starts[name]):
+                pass
         if follow:
             follow_output(log, printer, agents, starts, chosen)
         printer.rest()
-
-
-class Chosen(NamedTuple):
-    """Which chunks are wanted: of stdout or stderr, of one run, between two times (microseconds)."""
-
-    types: list[str]
-    run: int | None = None
-    since: int = 0
-    to: int = FOREVER
-
-    def read(self, log: Log, stream: str, *, start: int = 0, until: int = FOREVER) -> list[Record]:
-        """A page of `stream` from the offset `start` on."""
-        return log.read(stream, start=start, until=until, limit=PAGE, **self._asdict())
-
-    def newest_first(self, log: Log, stream: str, until: int) -> Iterator[Record]:
-        while page := log.read(stream, until=until, limit=PAGE, backwards=True, **self._asdict()):
-            yield from page
-            until = page[-1].offset
-
-    def just_before(self, log: Log, stream: str, *, until: int = FOREVER, to: int = FOREVER) -> list[Record]:
-        """The last chunk of each type before an offset or a time."""
-        wanted: dict[str, Any] = {"until": until, "to": to, "run": self.run, "limit": 1, "backwards": True}
-        found = (log.read(stream, types=[type], **wanted) for type in self.types)
-        return [chunk for chunks in found for chunk in chunks]
-
-
-def _print_so_far(log: Log, printer: Printer, streams: list[str], chosen: Chosen, last: int | None) -> dict[str, int]:
-    """Print what is there; the offset from which each stream goes on."""
-    starts = {}
-    for stream in streams:
-        head = log.head(stream)
-        if last is None:
-            _print_pages(log, printer, stream, chosen, head)
-        else:
-            _print_last(log, printer, stream, chosen, last, head)
-        starts[stream] = head
-    return starts
-
-
-def _print_pages(log: Log, printer: Printer, stream: str, chosen: Chosen, head: int) -> None:
-    start = 0
-    if chosen.since:
-        printer.begin(stream, chosen.just_before(log, stream, to=chosen.since))
-    while start < head:
-        page = chosen.read(log, stream, start=start, until=head)
-        if not page:
-            return
-        printer.chunks(page)
-        start = page[-1].offset + 1
-
-
-def _print_last(log: Log, printer: Printer, stream: str, chosen: Chosen, last: int, head: int) -> None:
-    chunks = last_chunks(chosen.newest_first(log, stream, head), last) if last else []
-    printer.begin(stream, chosen.just_before(log, stream, until=chunks[0].offset if chunks else head))
-    printer.last_lines(stream, chunks, last)
 
 
 def follow_output(log: Log, printer: Printer, agents: list[Agent], starts: dict[str, int], chosen: Chosen) -> None:
     """Print what comes until every agent, or the run that is followed, has ended and all of it is printed."""
     running = {agent["id"] for agent in agents}
     orphans = Orphans(log)
-    for page in follow(log, starts, types=chosen.types, run=chosen.run):
+    for page in follow_streams(log, starts, types=chosen.types, run=chosen.run):
         printer.chunks(page)
         for record in page:
             starts[record.stream] = record.offset + 1

@@ -15,9 +15,10 @@ from swarm_store.errors import CannotStart, SwarmError, WrongUsage
 from swarm_store.log import Log
 
 from .. import entry, home, values
+from ..output import Chosen
 from ..progress import progress
 from ..streams import Printer
-from .logs import Chosen, follow_output
+from .logs import follow_output
 from .options import HELP, JsonOption, new_verb
 from .waiting import FAILED_OURSELVES, ends, in_an_agents_place, status
 
