@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BeforeValidator, ValidationError
 
 from swarm_store.errors import SwarmError, WrongUsage
 
-from . import values
+from . import values, wishes
 
 
 def _seconds(given: Any) -> Any:
@@ -24,32 +24,20 @@ def _cpus(given: Any) -> Any:
     return None if given is None else values.share(str(given))
 
 
-Seconds = Annotated[float, BeforeValidator(_seconds), Field(ge=0, le=values.LONGEST)]
+Seconds = Annotated[wishes.Seconds, BeforeValidator(_seconds)]
 Bytes = Annotated[int, BeforeValidator(_bytes)]
 Cpus = Annotated[float, BeforeValidator(_cpus)]
-Tasks = Annotated[int, Field(ge=1, le=values.MOST_TASKS)]
 
 
-class Job(BaseModel):
-    """One agent to spawn: the options of `spawn`, by their names."""
+class Job(wishes.Wish):
+    """One agent to spawn, with durations, sizes and shares as on the command line too."""
 
-    model_config = ConfigDict(extra="forbid")
-
-    command: list[str]
-    name: str | None = None
-    labels: dict[str, str] = {}
-    cwd: str | None = None
-    env: dict[str, str] = {}
     stdin: str | None = None
-    restart: Literal["no", "on-failure", "always"] = "no"
-    max_restarts: Annotated[int, Field(ge=0)] | None = None
     timeout: Seconds | None = None
     grace: Seconds | None = None
     silence: Seconds | None = None
-    on_silence: Literal["mark", "restart"] = "mark"
     memory: Bytes | None = None
     cpu: Cpus | None = None
-    tasks: Tasks | None = None
 
 
 def read_jobs(path: str) -> list[dict[str, Any]]:
@@ -71,23 +59,15 @@ def read_jobs(path: str) -> list[dict[str, Any]]:
 def _job(line: bytes, where: str) -> dict[str, Any]:
     try:
         job = Job.model_validate_json(line, strict=False)
-        if not job.command:
-            raise WrongUsage("the command is empty", "write its words as a list")
-        values.name(job.name)
-        values.check_labels(job.labels)
-        values.check_environment(job.env)
-        values.check_silence(job.silence, job.on_silence, job.restart)
-        if any("\0" in word for word in (*job.command, job.cwd or "", job.stdin or "")):
-            raise WrongUsage("command, cwd and stdin cannot hold NUL", "leave it out")
+        if "\0" in (job.stdin or ""):
+            raise WrongUsage("stdin cannot hold NUL", "leave it out")
+        return {**job.options(), "stdin": job.stdin, "line": where}
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         field = ".".join(map(str, first["loc"]))
         raise WrongUsage(f"{where}: {f'{field}: ' if field else ''}{first['msg']}", "nothing was spawned") from error
     except SwarmError as error:
         raise WrongUsage(f"{where}: {error.message}", f"{error.hint}; nothing was spawned") from error
-    wish = job.model_dump()
-    limits = values.limits(**{name: wish.pop(name) for name in values.LIMITS})
-    return {**wish, "limits": limits, "line": where}
 
 
 def _check_stdin(jobs: list[dict[str, Any]], path: str) -> None:

@@ -6,14 +6,10 @@ from typing import Annotated
 
 import typer
 
-from swarm_daemon import control
-from swarm_store import registry
-from swarm_store.clock import now
 from swarm_store.errors import WrongUsage
-from swarm_store.fold import Agent
-from swarm_store.retention import Policy, expired
+from swarm_store.retention import Policy
 
-from .. import home, values
+from .. import home, pruning, values
 from ..progress import progress
 from .options import HELP, new_verb
 
@@ -57,17 +53,14 @@ def prune(
         raise WrongUsage("what to delete is not said", "give --older-than, --keep or --larger-than")
     policy = retention(older_than, keep, larger_than)
 
-    def chosen(agent: Agent) -> bool:
-        return values.has_labels(agent["labels"], label or [])
-
+    labels = label or []
     with home.reading() if dry_run else home.writing() as log:
-        due = expired(filter(chosen, registry.agents(log, ended=True)), now(), policy, used=log.used_bytes())
+        due = pruning.due(log, policy, labels)
         if dry_run:
             for agent in due:
                 print(agent["id"])
             return
         with progress("pruning", len(due)) as advance:
-            for agent in control.prune(log, policy, chosen=chosen):
+            for agent in pruning.prune(log, policy, labels):
                 print(agent["id"], flush=True)
                 advance()
-        log.give_back()

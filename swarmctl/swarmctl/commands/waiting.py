@@ -12,26 +12,24 @@ from swarm_daemon.signals import number_of
 from swarm_store import events, registry
 from swarm_store.bells import NET
 from swarm_store.errors import SwarmError
-from swarm_store.events import Record
-from swarm_store.fold import Agent, apply
+from swarm_store.fold import Agent
 from swarm_store.follow import follow
-from swarm_store.lifecycle import LIVE, LOST, RUNNING, SPAWNED, TERMINAL
+from swarm_store.lifecycle import LOST, TERMINAL
 from swarm_store.log import Log
 from swarm_supervisor import singleton
 
+from ..ended import BEFORE, after, as_it_was
 from ..home import TAKE_OVER
 
 TIMED_OUT = 124
 FAILED_OURSELVES = 125
-# What ends a run, and a state in which it can.
-BEFORE = {events.AGENT_START_FAILED: SPAWNED, events.AGENT_EXITED: RUNNING, events.AGENT_LOST: RUNNING}
 
 
 def ends(log: Log, agents: list[Agent], timeout: float | None) -> Iterator[Agent]:
     """Each of `agents` when it has ended, in the order in which they do; stops after `timeout` seconds."""
     deadline = None if timeout is None else time.monotonic() + timeout
     start = log.head(events.REGISTRY)
-    left = {agent["id"]: registry.get(log, agent["id"]) or _as_it_was(log, agent) for agent in agents}
+    left = {agent["id"]: registry.get(log, agent["id"]) or as_it_was(log, agent) for agent in agents}
     orphans = Orphans(log)
     opening = log.openings
     for page in follow(log, {events.REGISTRY: start}, types=list(BEFORE), deadline=deadline):
@@ -41,27 +39,13 @@ def ends(log: Log, agents: list[Agent], timeout: float | None) -> Iterator[Agent
         # Folded here rather than looked up: an agent may be removed before this process wakes.
         for record in page:
             if record.key in left:
-                left[record.key] = _ended(left[record.key], record)
+                left[record.key] = after(left[record.key], record)
         for one in [one for one, agent in left.items() if agent["state"] in TERMINAL]:
             yield left.pop(one)
         if not left:
             return
         if not page:
             orphans.look(left)
-
-
-def _as_it_was(log: Log, agent: Agent) -> Agent:
-    """An agent that has just been removed, as it ended."""
-    for record in registry.history(log, agent["id"]):
-        agent = _ended(agent, record)
-    return agent
-
-
-def _ended(agent: Agent, record: Record) -> Agent:
-    """The agent after `record`, if that is the end of the run in which it was; of what came before nothing was read."""
-    if agent["state"] not in LIVE or record.type not in BEFORE or record.data["run"] != agent["run"]:
-        return agent
-    return apply({**agent, "state": BEFORE[record.type]}, record) or agent
 
 
 class Orphans:
