@@ -45,6 +45,12 @@ OUTPUT_CLOSED = "output:closed"
 OUTPUT_LOST = "output:lost"
 OUTPUT_TYPES = {"stdout": STDOUT_WRITTEN, "stderr": STDERR_WRITTEN}
 
+# tokens: who may use the server; a token itself is nowhere in the log.
+TOKENS = "tokens"  # the stream, and the key of its events
+TOKEN_CREATED = "token:created"
+TOKEN_USED = "token:used"
+TOKEN_REVOKED = "token:revoked"
+
 # inbox/<id>: what somebody asks of an agent.
 CANCEL_REQUESTED = "cancel:requested"
 SIGNAL_REQUESTED = "signal:requested"
@@ -257,3 +263,18 @@ def supervisor_reconciled(*, cause: str, found: Data, did: Data) -> Event:
 def supervisor_stopped(*, reason: str) -> Event:
     """The supervisor ended in order; agents go on."""
     return Event(SUPERVISOR_STOPPED, {"reason": reason}, SUPERVISOR, None)
+
+
+def token_created(token_id: str, **spec: Any) -> Event:
+    """Somebody may use the server. `spec`: as in tokens.Token; of the token itself only its hash."""
+    return Event(TOKEN_CREATED, {"id": token_id, **spec}, TOKENS, None)
+
+
+def token_used(token_id: str) -> Event:
+    """A token whose uses are counted was used once more."""
+    return Event(TOKEN_USED, {"id": token_id}, TOKENS, None)
+
+
+def token_revoked(token_id: str) -> Event:
+    """The token opens nothing any more."""
+    return Event(TOKEN_REVOKED, {"id": token_id}, TOKENS, None)

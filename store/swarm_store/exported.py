@@ -10,11 +10,12 @@ from typing import Any
 
 from .clock import microseconds, rfc3339
 from .errors import WrongUsage
-from .events import OUTPUT_TYPES, REGISTRY, Record
+from .events import OUTPUT_TYPES, REGISTRY, TOKENS, Record
 
 FOREVER = 1 << 62
 FORMAT, VERSION = "swarmctl-log", 1
 IMPORTS = "imports"  # the stream in which it is kept how far an import has come
+NOT_EXPORTED = (IMPORTS, TOKENS)  # whoever writes an export must not be able to open another log's server
 OWN_STREAM = re.compile(r"(?:agents|inbox)/([A-Za-z0-9][A-Za-z0-9_-]{0,63})")
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
@@ -127,7 +128,7 @@ def _check_names(number: int, data: dict[str, Any]) -> None:
     if not all(map(_is_text, texts)):
         raise Bad(number, "text that is none")
     owned = data["stream"].startswith(("agents/", "inbox/"))
-    if (owned and not OWN_STREAM.fullmatch(data["stream"])) or data["stream"] == IMPORTS:
+    if (owned and not OWN_STREAM.fullmatch(data["stream"])) or data["stream"] in NOT_EXPORTED:
         raise Bad(number, f"{data['stream']!r} is no stream that could be imported")
     if data["stream"] == REGISTRY and data.get("agent") is not None and not _ID.fullmatch(data["agent"]):
         raise Bad(number, f"{data['agent']!r} is no agent's id")

@@ -79,7 +79,7 @@ _EXPORT = (
     " JOIN streams s ON s.id = r.stream_id LEFT JOIN payloads p ON p.position = r.position"
     " WHERE r.position >= :start AND r.position < :until AND "
 )
-EXPORT_OTHERS = _EXPORT + "s.name NOT IN (:registry, :imports) ORDER BY r.position LIMIT :limit"
+EXPORT_OTHERS = _EXPORT + "s.name NOT IN (:registry, :imports, :tokens) ORDER BY r.position LIMIT :limit"
 EXPORT_STREAM = _EXPORT.replace("r.position >=", "r.offset >=") + "s.name = :stream ORDER BY r.offset LIMIT :limit"
 # Streams agents/<id> and inbox/<id> of agents that are not there any more, because they were removed; but what an
 # import that is under way has written is not left over.

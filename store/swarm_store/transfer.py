@@ -17,7 +17,7 @@ from . import registry
 from . import statements as sql
 from .clock import rfc3339
 from .errors import IllegalTransition, NotPossible, WrongUsage
-from .events import REGISTRY, Record, agent_lost, agent_restart_withdrawn, agent_stream, inbox_stream
+from .events import REGISTRY, TOKENS, Record, agent_lost, agent_restart_withdrawn, agent_stream, inbox_stream
 from .exported import FORMAT, IMPORTS, OWN_STREAM, VERSION, Bad, Whole, as_data, check_header, line, parse, read_json
 from .fold import Agent, apply
 from .lifecycle import LIVE
@@ -58,7 +58,7 @@ def export(log: Log, agents: Sequence[Agent] | None = None) -> Iterator[str]:
 
 def _records(log: Log, agents: list[str] | None, until: int) -> Iterator[Whole]:
     if agents is None:
-        yield from _pages(log, sql.EXPORT_OTHERS, {"registry": REGISTRY, "imports": IMPORTS}, until)
+        yield from _pages(log, sql.EXPORT_OTHERS, {"registry": REGISTRY, "imports": IMPORTS, "tokens": TOKENS}, until)
         yield from _pages(log, sql.EXPORT_STREAM, {"stream": REGISTRY}, until)
         return
     streams = [stream(one) for one in agents for stream in (agent_stream, inbox_stream)]

@@ -36,6 +36,7 @@ VERBS = {
     "export": "export",
     "import": "import_log",
     "serve": "serve",
+    "token": "token",
     "supervisor": "supervisor",
     "doctor": "doctor",
     "systemd": "systemd",

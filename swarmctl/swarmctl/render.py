@@ -83,11 +83,15 @@ def table(agents: list[Agent]) -> None:
     """Print a table: with colours and fitted to the width on a terminal, plain columns elsewhere."""
     if sys.stdout.isatty() and os.environ.get("TERM") != "dumb" and len(agents) <= MOST_RICH_ROWS:
         return _rich_table(agents)
-    rows = [list(COLUMNS), *(row(agent) for agent in agents)]
-    widths = [max(len(line[column]) for line in rows) for column in range(len(COLUMNS) - 1)]
+    return plain(COLUMNS, [row(agent) for agent in agents])
+
+
+def plain(columns: tuple[str, ...], cells: list[list[str]]) -> None:
+    """Print columns that are as wide as they must be."""
+    rows = [list(columns), *cells]
+    widths = [max(len(line[column]) for line in rows) for column in range(len(columns) - 1)]
     for line in rows:
         print("  ".join([*(cell.ljust(width) for cell, width in zip(line[:-1], widths, strict=True)), line[-1]]))
-    return None
 
 
 def _rich_table(agents: list[Agent]) -> None:
