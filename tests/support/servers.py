@@ -80,7 +80,11 @@ class Server:
         if self.url.startswith("unix:"):
             connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
             connection.settimeout(DEADLINE)
-            connection.connect(self.url.removeprefix("unix:"))
+            try:
+                connection.connect(self.url.removeprefix("unix:"))
+            except OSError:
+                connection.close()
+                raise
             return connection
         return socket.create_connection(("127.0.0.1", self.port), timeout=DEADLINE)
 

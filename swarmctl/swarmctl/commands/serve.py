@@ -29,6 +29,7 @@ def serve(
         typer.Option(metavar="ORIGIN", help="A web page from elsewhere that may use it, https://example.org say."),
     ] = None,
     long_poll: Annotated[float, typer.Option(hidden=True, help="Seconds that a waiting reader waits.")] = 30.0,
+    stalled_after: Annotated[float, typer.Option(hidden=True, help="Seconds to wait for who does nothing.")] = 30.0,
     no_token: Annotated[bool, typer.Option("--no-token", hidden=True, help="Ask for none: for tests, here.")] = False,
 ) -> None:
     """Serve the log over HTTP: a page for people, Durable Streams and an API for programs.
@@ -56,5 +57,6 @@ def serve(
         allowed_hosts=tuple(allow_host or ()),
         allowed_origins=tuple(allow_origin or ()),
         long_poll=long_poll,
+        stalled_after=stalled_after,
     )
     run(settings, lambda address: print(f"swarmctl: serving {address}", file=sys.stderr, flush=True))

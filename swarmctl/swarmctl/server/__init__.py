@@ -1,6 +1,8 @@
 """`swarmctl serve`: the log over HTTP. It holds no state: stop it, kill it, run any number on one log.
 
     app.py        the ASGI application: the guard, then a part by path
+    guard.py      who may come in: Host, Origin, token, sizes; rights.py, what a token may do; keys.py, which there are
+    connection.py who comes in and does nothing: slow senders, readers that stall
     settings.py   what one server is told at its start
     problem.py    every error as problem+json
     listen.py     sockets, and uvicorn on them

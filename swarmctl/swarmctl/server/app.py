@@ -7,6 +7,7 @@ import logging
 from swarm_store.errors import SwarmError
 
 from . import wire
+from .guard import Guard
 from .metrics import Observed
 from .settings import Settings
 from .streams.desk import Desk
@@ -21,6 +22,7 @@ class Server:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        self.guard = Guard(settings, self._answer)
         self.parts: list[tuple[str, App]] = []
         self.trouble = ""  # why it could not start
         self._desk: Desk | None = None
@@ -29,10 +31,11 @@ class Server:
         if scope["type"] == "lifespan":
             await self._live(receive, send)
         elif scope["type"] == "http":
-            await self._answer(scope, receive, send)
+            await self.guard(scope, receive, send)
 
     async def start(self) -> None:
         """Open what the parts share. Raises SwarmError where there is no usable log."""
+        self.guard.start()
         self._desk = Desk(self.settings)
         observed = Observed(self._desk.metrics, self._desk.log)
         self.parts += [("/v1/stream/", Streams(self._desk)), ("/metrics", observed), ("/healthz", observed)]
@@ -46,6 +49,7 @@ class Server:
         """Close it again."""
         if self._desk is not None:
             await self._desk.close()
+        self.guard.stop()
 
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()

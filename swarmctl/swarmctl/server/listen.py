@@ -20,7 +20,10 @@ from swarm_store.errors import SwarmError
 from swarm_supervisor.notify import Notify
 
 from .app import Server, build
+from .connection import connections
+from .guard import security_headers
 from .settings import Settings
+from .wire import Headers
 
 GRACEFUL = 2.0  # seconds that requests have to end in when the server is told to stop; live readers come again
 BACKLOG = 1024
@@ -35,17 +38,18 @@ def serve(settings: Settings, announce: Callable[[str], None]) -> None:
     )  # we say why
     _raise_limit()
     sys.setswitchinterval(SWITCH)
-    listener = _listen(settings)
     app = build(settings)
+    listener = _listen(settings)
     config = uvicorn.Config(
         app,
-        http="httptools",
+        http=connections(settings),
         loop="uvloop",
         ws="none",
         lifespan="on",
         access_log=False,
         log_level="warning",
         server_header=False,
+        proxy_headers=False,
         date_header=False,  # see _State
         timeout_keep_alive=KEEP_ALIVE,
         timeout_graceful_shutdown=int(GRACEFUL),
@@ -65,18 +69,20 @@ def serve(settings: Settings, announce: Callable[[str], None]) -> None:
 class _State(ServerState):
     """What uvicorn's connections share. The date is made when it is asked for, so that no clock has to tick for it."""
 
-    _second = 0
-    _headers: list[tuple[bytes, bytes]] = []
+    def __init__(self, always: Headers) -> None:
+        super().__init__()
+        self._always = always
+        self._second, self._headers = 0, always
 
     @property
-    def default_headers(self) -> list[tuple[bytes, bytes]]:
+    def default_headers(self) -> Headers:
         now = int(time.time())
         if now != self._second:
-            self._second, self._headers = now, [(b"date", formatdate(now, usegmt=True).encode())]
+            self._second, self._headers = now, [(b"date", formatdate(now, usegmt=True).encode()), *self._always]
         return self._headers
 
     @default_headers.setter
-    def default_headers(self, headers: list[tuple[bytes, bytes]]) -> None:
+    def default_headers(self, headers: Headers) -> None:
         pass
 
 
@@ -85,7 +91,7 @@ class _Uvicorn(uvicorn.Server):
 
     def __init__(self, config: uvicorn.Config, app: Server, announce: Callable[[], None]) -> None:
         super().__init__(config)
-        self.server_state = _State()
+        self.server_state = _State(security_headers(app.settings))
         self._app = app
         self._announce = announce
         self._manager = Notify()

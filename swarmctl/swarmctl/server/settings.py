@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from swarm_store.errors import WrongUsage
@@ -9,6 +10,8 @@ from swarm_store.home import Home
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 PORT = 4437
+HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::(\d{1,5}))?")  # as in a Host header, in lower case
+_ORIGIN = re.compile(r"https?://" + HOST.pattern)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,12 @@ class Settings:
                 f"--no-token would open the swarm to everybody who reaches {self.host}",
                 "it is for tests, on 127.0.0.1 or a unix socket",
             )
+        for name in self.allowed_hosts:
+            if not HOST.fullmatch(name.lower()):
+                raise WrongUsage(f"not a host: {name!r}", "write a name, or a name and a port: swarm.example.org:8443")
+        for origin in self.allowed_origins:  # neither `*` nor `null`: they would let any page in
+            if not _ORIGIN.fullmatch(origin):
+                raise WrongUsage(f"not an origin: {origin!r}", "write it as browsers do: https://example.org")
 
     @property
     def is_loopback(self) -> bool:
