@@ -30,6 +30,7 @@ def serve(
     ] = None,
     long_poll: Annotated[float, typer.Option(hidden=True, help="Seconds that a waiting reader waits.")] = 30.0,
     stalled_after: Annotated[float, typer.Option(hidden=True, help="Seconds to wait for who does nothing.")] = 30.0,
+    most_connections: Annotated[int, typer.Option(hidden=True, help="Connections at a time.")] = 4096,
     no_token: Annotated[bool, typer.Option("--no-token", hidden=True, help="Ask for none: for tests, here.")] = False,
 ) -> None:
     """Serve the log over HTTP: a page for people, Durable Streams and an API for programs.
@@ -58,5 +59,6 @@ def serve(
         allowed_origins=tuple(allow_origin or ()),
         long_poll=long_poll,
         stalled_after=stalled_after,
+        most_connections=most_connections,
     )
     run(settings, lambda address: print(f"swarmctl: serving {address}", file=sys.stderr, flush=True))

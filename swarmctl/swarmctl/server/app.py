@@ -51,6 +51,11 @@ class Server:
             await self._desk.close()
         self.guard.stop()
 
+    def count_stalled(self) -> None:
+        """A reader that took nothing was cut off."""
+        if self._desk is not None:
+            self._desk.metrics.cut_off()
+
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()
         try:

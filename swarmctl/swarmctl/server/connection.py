@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -23,7 +24,7 @@ LEAST_RATE = 1024  # bytes a second; who sends a body more slowly than that is n
 MOST_UNFINISHED = 256 << 10  # bytes of a head; whether a whole one is too long says the guard
 MOST_DISCARDED = 64 << 20  # bytes of a body that come after the answer: a client may read it only when all is sent
 SPARE = 64
-CUT = "swarmctl.cut"  # in a scope: ends its connection at once
+CONNECTION = "swarmctl.connection"  # in a scope: its Connection
 
 log = logging.getLogger("swarmctl.server.connection")
 log.setLevel(logging.ERROR)  # what strangers send is not worth a line each
@@ -33,12 +34,14 @@ class Connection(HttpToolsProtocol):
     """See the module; `connections(settings)` makes the class for a server."""
 
     settings: Settings
+    stalled: Callable[[], None]  # is told of each reader that was cut off
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self.logger = log
         self._is_coming = self._is_head = False  # a request has begun and is not whole; nor is its head
         self._came = self._discarded = 0
+        self.is_gone = False  # whatever is sent now is for nobody
         self._left = 0
         self._has_taken = False
         self._sender_due: asyncio.TimerHandle | None = None
@@ -49,6 +52,7 @@ class Connection(HttpToolsProtocol):
         if self.cycle is not None and not self.cycle.response_complete:
             self.cycle.disconnected = True
             self.cycle.message_event.set()
+        self.is_gone = True
         self.transport.abort()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -58,6 +62,7 @@ class Connection(HttpToolsProtocol):
             transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self.is_gone = True
         super().connection_lost(exc)
         for due in (self._sender_due, self._reader_due):
             if due is not None:
@@ -84,7 +89,7 @@ class Connection(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        cast(dict[str, Any], self.scope)[CUT] = self.cut
+        cast(dict[str, Any], self.scope)[CONNECTION] = self
         self._is_coming = self._is_head = True
         self._came = self._discarded = 0
 
@@ -151,11 +156,12 @@ class Connection(HttpToolsProtocol):
         self._reader_due = None
         left = self.transport.get_write_buffer_size()
         if left and left >= self._left and not self._has_taken:
+            self.stalled()
             self.cut()
         elif left:
             self._watch_reader()
 
 
-def connections(settings: Settings) -> type[Connection]:
+def connections(settings: Settings, stalled: Callable[[], None]) -> type[Connection]:
     """The class of a server's connections."""
-    return type("Connection", (Connection,), {"settings": settings})
+    return type("Connection", (Connection,), {"settings": settings, "stalled": staticmethod(stalled)})

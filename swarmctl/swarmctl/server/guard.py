@@ -22,7 +22,7 @@ from swarm_store.errors import SwarmError
 from swarm_store.tokens import Token
 
 from . import rights, wire
-from .connection import CUT
+from .connection import CONNECTION, Connection
 from .keys import Keys
 from .settings import HOST, LOOPBACK, Settings
 from .wire import App, Headers, Message, Receive, Refused, Scope, Send
@@ -94,6 +94,7 @@ class Guard:
             return await wire.refuse(send, refused)
         except SwarmError as error:
             return await wire.fail(send, error)
+        send = _unless_gone(scope, send)
         if token is None or token.id == tokens.ADMIN:
             return await self._inside(scope, receive, send)
         return await self._serve_while_good(token, scope, receive, send)
@@ -162,7 +163,8 @@ class Guard:
         task = asyncio.current_task()
         assert task is not None
         served = self._served.setdefault(token.id, {})
-        served[task] = scope.get(CUT, task.cancel)
+        connection: Connection | None = scope.get(CONNECTION)
+        served[task] = connection.cut if connection is not None else lambda: None
         try:
             await self._inside(scope, receive, send)
         finally:
@@ -246,6 +248,20 @@ def _in_url(address: str) -> str:
 def _unauthorized(detail: str, hint: str, *, known: bool = False) -> Refused:
     challenge = b'Bearer realm="swarmctl"' + (b', error="invalid_token"' if known else b"")
     return Refused(401, detail, hint, [(b"www-authenticate", challenge)])
+
+
+def _unless_gone(scope: Scope, send: Send) -> Send:
+    """`send` that raises Disconnected once there is nobody to send to; uvicorn's returns, however often it is."""
+    connection: Connection | None = scope.get(CONNECTION)
+    if connection is None:
+        return send
+
+    async def to_somebody(message: Message) -> None:
+        if connection.is_gone:
+            raise wire.Disconnected
+        await send(message)
+
+    return to_somebody
 
 
 def _limited(receive: Receive, send: Send, most: int) -> tuple[Receive, Send]:

@@ -42,7 +42,7 @@ def serve(settings: Settings, announce: Callable[[str], None]) -> None:
     listener = _listen(settings)
     config = uvicorn.Config(
         app,
-        http=connections(settings),
+        http=connections(settings, app.count_stalled),
         loop="uvloop",
         ws="none",
         lifespan="on",

@@ -29,7 +29,7 @@ class Refused(Exception):
         self.headers = list(headers)
 
 
-class Disconnected(Exception):
+class Disconnected(OSError):
     """The client has gone."""
 
 
