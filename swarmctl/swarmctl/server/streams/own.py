@@ -15,7 +15,11 @@ from swarm_store.log import Log
 
 from .sources import ClientSource, Facts, Page, Source
 
-RESERVED = ("registry", "agents", "inbox", "supervisor", "tokens", "imports", "streams", "client", "state", "gone")
+# The first parts of names that the log has for streams of its own, or will have.
+RESERVED = (
+    *("registry", "agents", "inbox", "supervisor", "tokens", "imports", "requests", "subscriptions"),
+    *("streams", "client", "gone", "recovered", "state", "__ds"),
+)
 BYTES = "application/octet-stream"
 RECORDS = 64  # read at once
 

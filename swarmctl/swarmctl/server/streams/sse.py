@@ -14,6 +14,7 @@ import time
 from typing import Any
 
 from swarm_store.clock import SECOND
+from swarm_store.errors import SwarmError
 
 from ..hub import Topic
 from ..wire import Headers, Send
@@ -37,6 +38,8 @@ async def follow(desk: Desk, source: Source, facts: Facts, start: int, given: st
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         try:
             await _batches(desk, source, topic, start, given, send)
+        except SwarmError:
+            pass  # deleted, or the log cannot be read: whoever comes again is told
         finally:
             desk.metrics.lags.pop(id(send), None)
     await send({"type": "http.response.body", "body": b""})
