@@ -124,6 +124,16 @@ def end_all_without_daemon(log: Log, agents: list[Agent]) -> None:
         thread.join()
 
 
+def have_ended_without_daemon(log: Log, agents: list[Agent]) -> None:
+    """As end_all_without_daemon, but by successors that are launched for it, and without waiting."""
+    from . import launch
+
+    orphans = [agent for agent in agents if not may_have_daemon(log.home, agent)]
+    orphans = [one for one in orphans if one["state"] != lifecycle.SPAWNED or not _end_unstarted(log, one)]
+    if orphans:
+        launch.adopt(log.home, [agent["id"] for agent in orphans], each=True)
+
+
 def was_to_be_cancelled(log: Log, agent: Agent) -> bool:
     """Whether somebody asked for the end of the agent's latest run, however that then ended."""
     asked = log.read(

@@ -99,6 +99,15 @@ def agents(log: Log, *, ended: bool = False) -> list[Agent]:
     return [whole(decode(row[0])) for row in log.query(sql.AGENTS if ended else sql.LIVING)]
 
 
+def spawned_after(log: Log, position: int, *, ended: bool = False) -> Iterator[tuple[int, Agent]]:
+    """Of the same agents those that were spawned after a position, with that of each; read in pages, as they are asked
+    for."""
+    statement = sql.AGENTS_AFTER if ended else sql.LIVING_AFTER
+    while rows := log.query(statement, {"after": position, "limit": PAGE}):
+        yield from ((row[0], whole(decode(row[1]))) for row in rows)
+        position = rows[-1][0]
+
+
 def runs(log: Log, *, ended: bool = False) -> dict[str, int]:
     """Of the same agents, in the same order, by id the run that each is at: for whoever looks at one after another.
 

@@ -57,6 +57,8 @@ AGENTS_AND_HEAD = (  # in one statement, so that both are of one moment
     " ORDER BY a.spawned"
 )
 LIVING = "SELECT agent FROM agents WHERE live = 1 ORDER BY spawned"
+AGENTS_AFTER = "SELECT spawned, agent FROM agents WHERE spawned > :after ORDER BY spawned LIMIT :limit"
+LIVING_AFTER = AGENTS_AFTER.replace("WHERE", "WHERE live = 1 AND")
 RUNS = "SELECT id, json_extract(agent, '$.run') FROM agents ORDER BY spawned"
 LIVING_RUNS = "SELECT id, json_extract(agent, '$.run') FROM agents WHERE live = 1 ORDER BY spawned"
 NAMED = "SELECT agent FROM agents WHERE name = :name ORDER BY live DESC, spawned DESC LIMIT 1"

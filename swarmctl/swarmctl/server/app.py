@@ -7,6 +7,7 @@ import logging
 from swarm_store.errors import SwarmError
 
 from . import wire
+from .api.part import Api
 from .guard import Guard
 from .metrics import Observed
 from .settings import Settings
@@ -26,6 +27,7 @@ class Server:
         self.parts: list[tuple[str, App]] = []
         self.trouble = ""  # why it could not start
         self._desk: Desk | None = None
+        self._api: Api | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -37,16 +39,22 @@ class Server:
         """Open what the parts share. Raises SwarmError where there is no usable log."""
         self.guard.start()
         self._desk = Desk(self.settings)
+        self._api = Api(self.settings, self._desk.hub)
         observed = Observed(self._desk.metrics, self._desk.log)
-        self.parts += [("/v1/stream/", Streams(self._desk)), ("/metrics", observed), ("/healthz", observed)]
+        self.parts += [("/v1/stream/", Streams(self._desk)), ("/v1/", self._api)]
+        self.parts += [("/metrics", observed), ("/healthz", observed)]
 
     def end_live(self) -> None:
         """End the responses that last, because the server is about to stop; their readers come again."""
         if self._desk is not None:
             self._desk.end_live()
+        if self._api is not None:
+            self._api.end_live()
 
     async def stop(self) -> None:
         """Close it again."""
+        if self._api is not None:
+            await self._api.close()
         if self._desk is not None:
             await self._desk.close()
         self.guard.stop()

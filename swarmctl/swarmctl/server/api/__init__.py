@@ -1,0 +1,11 @@
+"""The control API on /v1/: what the command line does, for programs, with an OpenAPI document at /v1/openapi.json.
+
+    part.py       the FastAPI application: its routers, its errors as problems, its document
+    models.py     what is said in bodies and answers        queries.py   what is said in queries, paths and headers
+    work.py       threads and logs for what blocks          endings.py   waiting for agents to end, without a thread
+    agents.py     list, show, spawn, rm                     acts.py      cancel, signal, restart, wait
+    history.py    events and output                         upkeep.py    prune, export, import, backup
+    machine.py    info, doctor, supervisor
+
+Agents are as `swarmctl list --json` gives them, and errors as the command line has them (../problem.py).
+"""

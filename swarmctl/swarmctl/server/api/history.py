@@ -1,0 +1,101 @@
+"""What happened, and what agents have written."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator
+from itertools import chain, islice
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Response
+from fastapi.responses import StreamingResponse
+
+from swarm_store import events as vocabulary
+from swarm_store import registry
+from swarm_store.bells import ALL
+from swarm_store.events import Record
+from swarm_store.exported import record_as_data
+from swarm_store.follow import GATHER
+from swarm_store.log import FOREVER, Log
+
+from ... import history, values
+from ...output import Chosen, print_so_far
+from ...streams import Printer
+from . import models
+from .answers import BYTES, NO_STORE, as_json, of_bytes
+from .queries import AgentWord, ListEvents, ReadOutput
+from .work import Here, Work
+
+router = APIRouter(tags=["log"])
+MOST_BYTES = 4 << 20  # of output on a page of events
+
+
+@router.get("/events", response_model=models.Events)
+async def list_events(here: Here, query: Annotated[ListEvents, Query()]) -> Response:
+    """The log itself, what happened to whom and when, from a position on; output only where its type is asked for."""
+    found, next = await here.read(lambda log: _page(log, query, query.after))
+    deadline = time.monotonic() + min(query.wait, here.settings.long_poll)
+    if not found and query.wait:
+        with here.hub.listen(ALL) as topic:
+            while not found and not here.is_closing and (left := deadline - time.monotonic()) > 0:
+                seen = topic.rings
+                found, next = await here.read(lambda log: _page(log, query, next))  # noqa: B023
+                if not found and await topic.wait(seen, left):
+                    await asyncio.sleep(GATHER)
+    return as_json({"events": found, "next": next})
+
+
+def _page(log: Log, query: ListEvents, after: int) -> tuple[list[dict[str, Any]], int]:
+    """The records after a position, and the position up to which that is all."""
+    key = history.agent_id(log, query.agent) if query.agent is not None else None
+    end = log.position()
+    pages = history.pages(log, after + 1, query.type, key, page=min(query.limit, 64))
+    found: list[Record] = []
+    size = 0
+    for record in islice(chain.from_iterable(pages), query.limit):
+        found.append(record)
+        size += len(record.payload or b"")
+        if size >= MOST_BYTES:
+            break
+    is_all = len(found) < query.limit and size < MOST_BYTES
+    last = found[-1].position if found else after
+    return [record_as_data(record) for record in found], max(last, end, after) if is_all else last
+
+
+class _Body:
+    """What a printer has written since it was last taken."""
+
+    def __init__(self) -> None:
+        self._parts: list[bytes] = []
+
+    def write(self, bytes: bytes) -> None:
+        self._parts.append(bytes)
+
+    def flush(self) -> None: ...
+
+    def taken(self) -> bytes:
+        parts, self._parts = self._parts, []
+        return b"".join(parts)
+
+
+@router.get("/agents/{agent}/output", responses=of_bytes(BYTES, "The bytes as they came."))
+async def read_output(here: Here, agent: AgentWord, query: Annotated[ReadOutput, Query()]) -> Response:
+    """What an agent has written so far, of all its runs: its bytes, or lines from a time on, or the last lines."""
+    types = list(vocabulary.OUTPUT_TYPES.values()) if query.stream is None else [vocabulary.OUTPUT_TYPES[query.stream]]
+    since = 0 if query.since is None else values.moment(query.since)
+    until = FOREVER if query.until is None else values.moment(query.until)
+    known = await here.read(lambda log: registry.resolve(log, agent))
+    body = _output(here, vocabulary.agent_stream(known["id"]), Chosen(types, query.run, since, until), query.lines)
+    return StreamingResponse(body, headers=NO_STORE, media_type=BYTES)
+
+
+def _output(here: Work, stream: str, chosen: Chosen, last: int | None) -> Iterator[bytes]:
+    body = _Body()
+    printer = Printer({stream: ""}, cut=last is not None or chosen.since > 0, out=body)
+    with here.log() as log:
+        for _ in print_so_far(log, printer, stream, chosen, last, log.head(stream)):
+            if part := body.taken():
+                yield part
+    printer.rest()
+    yield body.taken()

@@ -1,0 +1,36 @@
+"""The server, its log, and the machine that it is on."""
+
+from __future__ import annotations
+
+import os
+
+from fastapi import APIRouter, Response
+
+from ... import __version__
+from ...condition import examined, supervision
+from . import models
+from .answers import as_json
+from .work import Here
+
+router = APIRouter(tags=["machine"])
+
+
+@router.get("/info", response_model=models.Info)
+async def show_info(here: Here) -> Response:
+    """Which log this is, and who serves it."""
+    log, epoch = await here.read(lambda log: (log.fact("log"), int(log.fact("epoch"))))
+    return as_json({"version": __version__, "log": log, "epoch": epoch, "host": os.uname().nodename})
+
+
+@router.get("/doctor", response_model=models.Report)
+async def examine(here: Here) -> Response:
+    """What is wrong with the state directory, the log and what runs. What can be done about it is done there."""
+    found = await here.labour(lambda log: examined(log.home), write=False)
+    findings = [finding._asdict() for finding in found]
+    return as_json({"ok": all(finding.ok for finding in found), "findings": findings})
+
+
+@router.get("/supervisor", response_model=models.Supervisor)
+async def show_supervisor(here: Here) -> Response:
+    """Whether a supervisor runs, since when, and what it did last."""
+    return as_json(await here.read(lambda log: supervision(log.home)))
