@@ -14,7 +14,7 @@ import shutil
 from collections import namedtuple
 
 from swarm_store import events, lifecycle, registry
-from swarm_store.errors import CannotStart, IllegalTransition, LogUnusable, NotPossible, SwarmError, WrongUsage
+from swarm_store.errors import CannotStart, IllegalTransition, LogUnusable, NotPossible, SwarmError, TooDeep, WrongUsage
 
 from . import tree
 from .launch import DEFAULT_GRACE, HANDSHAKE_SECONDS, Launch, make_spec
@@ -77,7 +77,7 @@ def request(
     in CPUs, tasks, each if it is limited. `agent_id` is a new one where the caller has not chosen (see new_id). A
     `stdin` of "-" is what this process can read from its own, kept in a file, and so are bytes. `caller`: the
     environment that it begins with, and that says whose agent it is; by default this process's own. Raises CannotStart
-    (126, 127), WrongUsage, and SwarmError where agents spawn agents too deep.
+    (126, 127), WrongUsage, TooDeep.
     """
     caller = os.environ if caller is None else caller
     agent_id = agent_id or new_id()
@@ -141,7 +141,7 @@ def _depth(caller: Mapping[str, str]) -> int:
     except ValueError:
         depth, most = 0, MAX_DEPTH
     if depth > most:
-        raise SwarmError(
+        raise TooDeep(
             f"agents have spawned agents {depth} deep, and {most} is the most",
             "raise SWARM_MAX_DEPTH if that is meant",
         )

@@ -44,6 +44,10 @@ class NameTaken(SwarmError):
     """A living agent has that name already."""
 
 
+class TooDeep(SwarmError):
+    """Agents have spawned agents that have spawned agents, and so on, deeper than is meant to be."""
+
+
 class CannotStart(SwarmError):
     """The agent's command could not be executed; 127 is not found, 126 found and not executable."""
 

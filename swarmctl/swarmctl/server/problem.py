@@ -24,6 +24,7 @@ from swarm_store.errors import (
     StreamConflict,
     StreamGone,
     SwarmError,
+    TooDeep,
     WrongUsage,
 )
 from swarm_store.opening import NoLog
@@ -61,6 +62,7 @@ _STATUS: tuple[tuple[type[SwarmError], int], ...] = (
     (ProducerGap, 409),
     (NotPossible, 409),
     (NameTaken, 409),
+    (TooDeep, 409),
     (OffsetConflict, 409),
     (ProducerFenced, 403),
     (WrongUsage, 400),

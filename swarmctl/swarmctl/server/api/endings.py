@@ -7,7 +7,7 @@ import asyncio
 from swarm_store import events, lifecycle, registry
 from swarm_store.errors import SwarmError
 from swarm_store.events import Record
-from swarm_store.fold import Agent
+from swarm_store.fold import Agent, fold
 from swarm_store.log import Log
 
 from ... import ended
@@ -61,7 +61,7 @@ class Endings:
         if agent["state"] in lifecycle.TERMINAL or (run is not None and agent["run"] > run):
             return agent
         record = await future
-        return None if record is None else ended.after(agent, record)
+        return None if record is None else await self._work.read(lambda log: _as_ended(log, agent, record))
 
     async def _read(self) -> None:
         """Read the registry from now on, and tell those who wait; ends when nobody does."""
@@ -92,6 +92,15 @@ class Endings:
                 return await asyncio.to_thread(log.head, events.REGISTRY)
             except SwarmError:
                 await asyncio.sleep(RETRY_SECONDS)
+
+
+def _as_ended(log: Log, agent: Agent, record: Record) -> Agent:
+    """The agent after the record that ended its run; it may have been restarted, or removed, by now."""
+    known = registry.get(log, agent["id"])
+    if known is not None and known["run"] == record.data["run"] and known["state"] in lifecycle.TERMINAL:
+        return known
+    until = [one for one in registry.history(log, agent["id"]) if one.position <= record.position]
+    return fold(until).get(agent["id"]) or ended.after(agent, record)
 
 
 def _tell(waiters: set[asyncio.Future[Record | None]], record: Record | None) -> None:
