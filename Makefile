@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: help demo systemd-demo test check format bench torture clean
+.PHONY: help demo systemd-demo test conformance check format bench torture clean
 .DEFAULT_GOAL := help
 
 help: ## show these lines
@@ -23,6 +23,9 @@ demo: $(STAMP) ## a tour of the main job, on this checkout
 
 test: $(STAMP) ## the whole test suite
 	@$(BIN)/python -m pytest
+
+conformance: $(STAMP) ## the Durable Streams protocol's own suite against a fresh server; needs Node
+	@PYTHONPATH=tests $(BIN)/python -m conformance
 
 systemd-demo: $(STAMP) ## twenty agents beside a real systemd in namespaces of its own; as root
 	@PYTHONPATH=tests $(BIN)/python -m support.systemd_demo
@@ -45,4 +48,4 @@ torture: $(STAMP) ## faults of every kind at random, for MINUTES (10) or SECONDS
 	  $(if $(SECONDS),--seconds $(SECONDS),--minutes $(or $(MINUTES),10))
 
 clean: ## remove what make has set up
-	rm -rf $(VENV) .bench .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
+	rm -rf $(VENV) tests/node_modules .bench .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
