@@ -52,11 +52,11 @@ async def _batches(desk: Desk, source: Source, topic: Topic, start: int, given: 
         seen = topic.rings
         facts = desk.shared_facts(topic, source)
         if start < facts.head or not told or facts.closed:
-            after, data = _batch(desk, source, topic, facts, start) if start < facts.head else (start, b"")
+            after, size, events = _batch(desk, source, topic, facts, start, given)
             at_end = after >= facts.head
-            if data or not told or facts.closed:
-                await _send(send, data + _control(facts, after, at_end, given))
-                desk.metrics.sent(len(data))
+            if size or not told or facts.closed:
+                await _send(send, events)
+                desk.metrics.sent(size)
             desk.metrics.lags[id(send)] = facts.head - after
             start, told = after, at_end
             if at_end and facts.closed:
@@ -69,15 +69,25 @@ async def _batches(desk: Desk, source: Source, topic: Topic, start: int, given: 
             await _send(send, SIGN_OF_LIFE)
 
 
-def _batch(desk: Desk, source: Source, topic: Topic, facts: Facts, start: int) -> tuple[int, bytes]:
-    """The offset after a batch, and its data event: made once for all readers that are there."""
-    key = source.key, facts.head, start
-    made: tuple[int, bytes] | None = topic.shared.get(key)
+def _batch(
+    desk: Desk, source: Source, topic: Topic, facts: Facts, start: int, given: str | None
+) -> tuple[int, int, bytes]:
+    """The offset after a batch, the size of its data event, and its two events: made once for all who wait at the end.
+
+    Who is still catching up reads for himself: what all of them have read would stay until the next ring.
+    """
+    key = source.key, facts.head, start, given
+    made: tuple[int, int, bytes] | None = topic.shared.get(key)
     if made is None:
-        page = source.read(desk.log, facts, start, MOST_BYTES)
-        if page.time is not None and topic.rings:
-            desk.metrics.woken((desk.log.clock() - page.time) / SECOND)
-        made = topic.shared[key] = page.next, data_event(facts, page.body)
+        after, data = start, b""
+        if start < facts.head:
+            page = source.read(desk.log, facts, start, MOST_BYTES)
+            after, data = page.next, data_event(facts, page.body)
+            if page.time is not None and topic.rings:
+                desk.metrics.woken((desk.log.clock() - page.time) / SECOND)
+        made = after, len(data), data + _control(facts, after, after >= facts.head, given)
+        if after >= facts.head:
+            topic.shared[key] = made
     return made
 
 
