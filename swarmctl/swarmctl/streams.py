@@ -43,14 +43,17 @@ def line_as_data(name: str, line: Line) -> dict[str, Any]:
     return data
 
 
-def event_as_text(record: Record) -> str:
-    """A line for people: of a process only its PID, of the rest all that is known."""
+def event_facts(record: Record) -> str:
+    """What an event says, for people: of a process only its PID, of the rest all that is known."""
     known = {key: value for key, value in record.data.items() if value not in (None, {}, [])}
     short = {key: value["pid"] if isinstance(value, dict) and "pid" in value else value for key, value in known.items()}
-    facts = " ".join(f"{key}={json.dumps(value)}" for key, value in short.items())
-    return printable(
-        f"{record.position:>8}  {rfc3339(record.time)}  {record.key or '-':<8}  {record.type:<18}  {facts}"
-    )
+    return printable(" ".join(f"{key}={json.dumps(value)}" for key, value in short.items()))
+
+
+def event_as_text(record: Record) -> str:
+    """A line for people."""
+    before = f"{record.position:>8}  {rfc3339(record.time)}  {record.key or '-':<8}  {record.type:<18}"
+    return f"{printable(before)}  {event_facts(record)}"
 
 
 class Json:
