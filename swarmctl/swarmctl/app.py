@@ -37,6 +37,7 @@ VERBS = {
     "import": "import_log",
     "serve": "serve",
     "token": "token",
+    "top": "top",
     "supervisor": "supervisor",
     "doctor": "doctor",
     "systemd": "systemd",

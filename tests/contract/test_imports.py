@@ -11,7 +11,7 @@ import pytest
 from support.cli import Swarm
 from support.terminal import Terminal
 
-HEAVY = {"sqlalchemy", "pydantic", "pydantic_core", "asyncio"}
+HEAVY = {"sqlalchemy", "pydantic", "pydantic_core", "asyncio", "textual"}
 NOT_IN_A_DAEMON = {
     "jeepney",
     "pwd",

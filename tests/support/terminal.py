@@ -20,9 +20,9 @@ _TAKE = "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); o
 class Terminal:
     """A terminal with one command in it; `close` hangs up, as closing the window does."""
 
-    def __init__(self, swarm: Swarm, *command: str, columns: int = 80) -> None:
+    def __init__(self, swarm: Swarm, *command: str, columns: int = 80, rows: int = 24) -> None:
         self._ours, theirs = pty.openpty()
-        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+        self.resize(columns, rows)
         take_it = [sys.executable, "-c", _TAKE, *command]
         self.process = swarm.start_command(take_it, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True)
         os.close(theirs)
@@ -43,6 +43,13 @@ class Terminal:
                 break
             self.seen += piece
         return self.seen
+
+    def resize(self, columns: int, rows: int) -> None:
+        fcntl.ioctl(self._ours, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+
+    def modes(self) -> list[object]:
+        """How the terminal is set: echo, line by line, and the like."""
+        return termios.tcgetattr(self._ours)
 
     def type(self, keys: bytes) -> None:
         os.write(self._ours, keys)
