@@ -48,6 +48,14 @@ def test_the_wheel_has_every_module(wheel: set[str]) -> None:
     assert {f"{package}/py.typed" for package in PACKAGES} <= wheel
 
 
+def test_the_wheel_has_the_page(wheel: set[str]) -> None:
+    """Every file of the page is in the wheel, inside the server's package."""
+    page = ROOT / "swarmctl" / "swarmctl" / "server" / "page"
+    files = {file.name for file in page.iterdir()}
+    assert {f"swarmctl/server/page/{name}" for name in files} <= wheel
+    assert {"index.html", "main.js"} <= files
+
+
 def test_the_wheel_has_the_units(wheel: set[str]) -> None:
     """Every file of systemd/ is in the wheel, inside the command line's package, where it is looked for."""
     units = {file.relative_to(ROOT / "systemd").as_posix() for file in (ROOT / "systemd").rglob("*") if file.is_file()}

@@ -7,6 +7,7 @@
     problem.py    every error as problem+json
     listen.py     sockets, and uvicorn on them
     streams/      the Durable Streams protocol, on /v1/stream/
+    page/         the page, plain files; pages.py serves them
     hub.py        the log's bells as wake-ups of the event loop
     writer.py     appends, many in a transaction, in a thread of their own
 

@@ -10,6 +10,7 @@ from . import wire
 from .api.part import Api
 from .guard import Guard
 from .metrics import Observed
+from .pages import Page
 from .settings import Settings
 from .streams.desk import Desk
 from .streams.part import Streams
@@ -42,7 +43,7 @@ class Server:
         self._api = Api(self.settings, self._desk.hub)
         observed = Observed(self._desk.metrics, self._desk.log)
         self.parts += [("/v1/stream/", Streams(self._desk)), ("/v1/", self._api)]
-        self.parts += [("/metrics", observed), ("/healthz", observed)]
+        self.parts += [("/metrics", observed), ("/healthz", observed), ("/", Page())]
 
     def end_live(self) -> None:
         """End the responses that last, because the server is about to stop; their readers come again."""

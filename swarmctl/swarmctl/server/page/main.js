@@ -1,0 +1,246 @@
+/**
+ * The page's start: the token, the agents' stream, where we are (`#/` or `#/agents/ID`), keys.
+ *
+ *     session   token and requests            agents    all agents, folded     list      their rows
+ *     streams   pages and followers           lines, window, layout            output    rows of output on screen
+ *     sse, ansi, text, colours: pure          source, terminal                 agent     one agent
+ */
+
+import { AgentView } from "./agent.js";
+import { Agents, titleOf } from "./agents.js";
+import { ask, field, input, toast } from "./dialogs.js";
+import { byId, el, replace, setText } from "./dom.js";
+import { listen, showKeys } from "./keys.js";
+import { LastLines } from "./lasts.js";
+import { AgentList } from "./list.js";
+import { get, keepToken, takeToken } from "./session.js";
+import { spawn } from "./spawn.js";
+import { Follower } from "./streams.js";
+import { startTheme } from "./theme.js";
+import { Timeline } from "./timeline.js";
+import { visible } from "./text.js";
+
+const agents = new Agents();
+let info = {};
+let follower = null;
+let view = null; // the agent that is open
+let isAsking = false;
+const rights = () => info.rights ?? "control";
+const lasts = new LastLines(() => list.draw());
+const list = new AgentList(agents, lasts, { onOpen: (id) => go(id), onSpawn: () => doSpawn() });
+const timeline = new Timeline(agents);
+const wide = matchMedia("(min-width: 1100px)");
+
+function go(id) {
+  location.hash = id ? `#/agents/${encodeURIComponent(id)}` : "#/";
+}
+
+function route() {
+  const id = decodeURIComponent(/^#\/agents\/(.+)$/.exec(location.hash)?.[1] ?? "");
+  if (view && view.id === id) return;
+  view?.close();
+  view = null;
+  list.current = id || null;
+  const main = byId("main");
+  if (id) {
+    list.selected = id;
+    view = new AgentView(id, { onClose: () => go(null), onState: showLink, rights });
+    replace(main, list.element, view.element);
+    refresh();
+    timeline.close();
+  } else {
+    replace(main, list.element, timeline.element);
+    followTimeline();
+    document.title = "swarmctl";
+  }
+  main.className = id ? "layout one" : "layout all";
+  list.draw();
+}
+
+function followTimeline() {
+  if (!follower || view) return;
+  if (wide.matches) timeline.open();
+  else timeline.close();
+}
+
+function refresh() {
+  list.draw();
+  if (!view) return;
+  const agent = agents.byId.get(view.id);
+  if (agent || agents.isWhole) view.update(agent);
+  if (agent) document.title = `${titleOf(agent)} \u00b7 swarmctl`;
+}
+
+/** Show whether the server is heard, and ask for a token where it wants another. */
+function showLink(state, error, wait) {
+  const link = byId("link");
+  if (state === "refused" && error.status === 401) return void askToken(error.message);
+  if (state === "refused") toast(error.line, true);
+  const texts = {
+    live: "Live",
+    connecting: "Connecting",
+    waiting: `Disconnected, again in ${Math.max(1, Math.round((wait ?? 0) / 1000))} s`,
+    refused: "Refused",
+    ended: "Ended",
+  };
+  if (state === "connecting" && link.dataset.state === "waiting") return;
+  if (link.dataset.state === "live" && state === "connecting") return;
+  link.dataset.state = state;
+  link.title = error ? error.message : "";
+  replace(link, el("span", { class: "dot", "aria-hidden": "true" }), el("span", { class: "word" }, texts[state]));
+  if (state === "waiting") link.append(el("button", { type: "button", class: "quiet", onclick: retry }, "Now"));
+}
+
+function retry() {
+  follower?.retry();
+  view?.terminal?.source.retry();
+}
+
+function start() {
+  follower?.stop();
+  agents.reset();
+  follower = new Follower("state/agents", {
+    onBatch: (messages, offset, isUpToDate) => {
+      agents.apply(messages);
+      agents.isWhole ||= isUpToDate;
+      refresh();
+    },
+    onReset: () => agents.reset(),
+    onState: (state, error, wait) => {
+      if (state === "refused" && error.status === 403) return onlyOne();
+      showLink(state, error, wait);
+    },
+  });
+  get("/v1/info").then(
+    (given) => {
+      info = given;
+      setText(byId("host"), visible(info.host?.name ?? info.host ?? ""));
+      byId("spawn").hidden = rights() === "read";
+      view?.refreshDeeds();
+    },
+    () => {},
+  );
+  if (view) view.terminal?.source.retry();
+  followTimeline();
+}
+
+/** A token of one agent sees no lists: only that agent, asked for by its id. */
+async function onlyOne() {
+  agents.isWhole = true;
+  if (!view) return toast("this token sees its own agents alone: open one with #/agents/ID", true);
+  try {
+    const agent = await get(`/v1/agents/${encodeURIComponent(view.id)}`);
+    agents.apply([{ type: "agent", key: view.id, value: agent, headers: { operation: "insert" } }]);
+    showLink("live");
+    refresh();
+    setTimeout(onlyOne, 2000);
+  } catch (error) {
+    showLink("refused", error);
+  }
+}
+
+async function askToken(why) {
+  if (isAsking) return;
+  isAsking = true;
+  follower?.stop();
+  timeline.close();
+  await ask({
+    title: "Token",
+    body: [
+      el("p", {}, why ? `${why[0].toUpperCase()}${why.slice(1)}.` : "This server wants a token."),
+      field(
+        "Token",
+        input("token", { type: "password", required: true, autofocus: true }),
+        "swarmctl serve prints an address that has it; or: swarmctl token create",
+      ),
+    ],
+    confirm: "Open",
+    act: async (form) => {
+      keepToken(form.get("token"));
+      const response = await fetch("/v1/info", { headers: { Authorization: `Bearer ${form.get("token").trim()}` } });
+      if (response.status === 401) throw new Error("the server does not know this token");
+    },
+  });
+  isAsking = false;
+  start();
+  const open = view?.id;
+  if (open) {
+    view.close();
+    view = null;
+    route();
+  }
+}
+
+function doSpawn() {
+  if (rights() === "read") return toast("this token may only read", true);
+  return spawn().then((agent) => agent?.id && go(agent.id));
+}
+
+function step(by) {
+  list.move(by);
+  if (view && list.selected) history.replaceState(null, "", `#/agents/${encodeURIComponent(list.selected)}`);
+  route();
+}
+
+function search() {
+  const find = view && view.tab === "output" ? byId("find") : list.search;
+  find.focus();
+  find.select();
+}
+
+const nextTheme = startTheme(byId("theme"), () => view?.terminal?.view.again());
+byId("help").addEventListener("click", showKeys);
+byId("spawn").addEventListener("click", doSpawn);
+byId("skip").addEventListener("click", (event) => {
+  event.preventDefault();
+  (view?.terminal?.view.element ?? list.scroller).focus();
+});
+addEventListener("hashchange", () => {
+  if (new URLSearchParams(location.hash.slice(1)).get("token")) {
+    takeToken();
+    start();
+  }
+  route();
+});
+wide.addEventListener("change", followTimeline);
+
+const deed = (name) => () => (view ? view.act(name) : false);
+const term =
+  (name, ...given) =>
+  () =>
+    view?.terminal && view.tab === "output" ? void view.terminal[name](...given) : false;
+listen({
+  "?": showKeys,
+  "/": search,
+  n: doSpawn,
+  T: nextTheme,
+  j: () => step(1),
+  k: () => step(-1),
+  a: () => list.toggle("live"),
+  Enter: (event) => (!view && list.selected && event.target === document.body ? go(list.selected) : false),
+  Escape: () => (view ? go(null) : false),
+  1: () => view?.show("output"),
+  2: () => view?.show("history"),
+  3: () => view?.show("details"),
+  c: deed("cancel"),
+  s: deed("signal"),
+  r: deed("restart"),
+  i: deed("send"),
+  Delete: deed("remove"),
+  f: term("toggle", "follow"),
+  t: term("toggle", "times"),
+  w: term("toggle", "wrap"),
+  x: term("toggle", "raw"),
+  o: term("toggle", "stdout"),
+  e: term("toggle", "stderr"),
+  g: term("first"),
+  G: term("last"),
+  p: term("search", -1),
+  N: term("search", 1),
+  d: () => (view?.terminal ? view.terminal.download() : false),
+});
+
+const hasToken = takeToken();
+route();
+if (hasToken) start();
+else get("/v1/info").then(start, (error) => (error.status === 401 ? askToken("") : start()));
