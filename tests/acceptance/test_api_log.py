@@ -124,3 +124,35 @@ def test_a_deleted_log_is_a_problem_that_passes(tmp_path: Path, empty_log: Path)
         api.ask("POST", "/agents", {"command": ["true"]}, status=503)
         (tmp_path / "aside").rename(database)
         assert [one["id"] for one in api.get("/agents")["agents"]] == [agent]
+
+
+def test_last_lines_are_those_that_are_not_blank(api: Api) -> None:
+    """Of each agent that has written: the last line that is not blank, of which stream it is, cut to 400 characters."""
+    out = api.ended("echo first; echo second; echo; echo")["id"]
+    err = api.ended("echo out; sleep 0.05; printf 'no newline\\377' >&2")["id"]
+    long = api.ended("head -c 20000 /dev/zero | tr '\\0' x")["id"]
+    none = api.ended("true")["id"]
+    found = api.get("/last", params={"agent": [out, err, long, none, "nobody"]})
+    assert {one: (line["stream"], line["text"]) for one, line in found["last"].items()} == {
+        out: ("stdout", "second"),
+        err: ("stderr", "no newline\ufffd"),
+        long: ("stdout", "x" * 400),
+    }
+    assert api.get("/last", params={"agent": [out, err, long], "after": found["next"]}) == {
+        "last": {},
+        "next": found["next"],
+    }
+
+
+def test_a_last_line_can_be_waited_for(api: Api) -> None:
+    """Asked to wait, the answer comes with the next line of any of the agents, or with none when the time is up."""
+    fifo = api.swarm.cwd / "lines"
+    os.mkfifo(fifo)
+    quiet = api.spawn("exec sleep 60")["id"]
+    agent = api.spawn(f"while read -r line; do echo $line; done < {fifo}")["id"]
+    with ThreadPoolExecutor(1) as pool, open(fifo, "w", buffering=1) as lines:
+        waiting = pool.submit(api.get, "/last", params={"agent": [quiet, agent], "wait": 9})
+        lines.write("hello\n")
+        assert waiting.result(20)["last"][agent]["text"] == "hello"
+        after = waiting.result()["next"]
+        assert api.get("/last", params={"agent": [agent], "wait": 0.05, "after": after})["last"] == {}

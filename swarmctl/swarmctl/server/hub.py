@@ -24,31 +24,42 @@ class Topic:
         self.rings = 0
         self.listeners = 0
         self.shared: dict[Any, Any] = {}  # what its readers can share until it rings again: see Hub.once
-        self._sleepers: set[asyncio.Future[None]] = set()
+        self.sleepers: set[asyncio.Future[None]] = set()
 
     def ring(self) -> None:
         """Wake everybody."""
         self.rings += 1
         self.shared.clear()
-        sleepers, self._sleepers = self._sleepers, set()
+        sleepers, self.sleepers = self.sleepers, set()
         for sleeper in sleepers:
             if not sleeper.done():
                 sleeper.set_result(None)
 
     async def wait(self, seen: int, timeout: float) -> bool:
         """Sleep until it has rung more often than `seen` times, at most `timeout` seconds; whether it has."""
-        if self.rings != seen or timeout <= 0:
-            return self.rings != seen
-        loop = asyncio.get_running_loop()
-        sleeper: asyncio.Future[None] = loop.create_future()
-        self._sleepers.add(sleeper)
-        alarm = loop.call_later(timeout, _wake, sleeper)
-        try:
-            await sleeper
-        finally:
-            alarm.cancel()
-            self._sleepers.discard(sleeper)
-        return self.rings != seen
+        return await wait_for_any([(self, seen)], timeout)
+
+
+async def wait_for_any(topics: list[tuple[Topic, int]], timeout: float) -> bool:
+    """Sleep until one of these has rung more often than it is said to have, at most `timeout` seconds; whether so."""
+    if timeout <= 0 or _have_rung(topics):
+        return _have_rung(topics)
+    loop = asyncio.get_running_loop()
+    sleeper: asyncio.Future[None] = loop.create_future()
+    for topic, _ in topics:
+        topic.sleepers.add(sleeper)
+    alarm = loop.call_later(timeout, _wake, sleeper)
+    try:
+        await sleeper
+    finally:
+        alarm.cancel()
+        for topic, _ in topics:
+            topic.sleepers.discard(sleeper)
+    return _have_rung(topics)
+
+
+def _have_rung(topics: list[tuple[Topic, int]]) -> bool:
+    return any(topic.rings != seen for topic, seen in topics)
 
 
 def _wake(sleeper: asyncio.Future[None]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from itertools import chain, islice
 from typing import Annotated, Any
 
@@ -20,11 +21,13 @@ from swarm_store.follow import GATHER
 from swarm_store.log import FOREVER, Log
 
 from ... import history, values
+from ...lines import last_line
 from ...output import Chosen, print_so_far
 from ...streams import Printer
+from ..hub import wait_for_any
 from . import models
 from .answers import BYTES, NO_STORE, as_json, of_bytes
-from .queries import AgentWord, ListEvents, ReadOutput
+from .queries import AgentWord, ListEvents, ListLastLines, ReadOutput
 from .work import Here, Work
 
 router = APIRouter(tags=["log"])
@@ -61,6 +64,27 @@ def _page(log: Log, query: ListEvents, after: int) -> tuple[list[dict[str, Any]]
     is_all = len(found) < query.limit and size < MOST_BYTES
     last = found[-1].position if found else after
     return [record_as_data(record) for record in found], max(last, end, after) if is_all else last
+
+
+@router.get("/last", response_model=models.LastLines)
+async def list_last_lines(here: Here, query: Annotated[ListLastLines, Query()]) -> Response:
+    """The last line of each of some agents, as a list of them shows it; waits until one writes, if it is told to."""
+    deadline = time.monotonic() + min(query.wait, here.settings.long_poll)
+    with ExitStack() as stack:
+        streams = [vocabulary.agent_stream(one) for one in query.agent] if query.wait else []
+        topics = [stack.enter_context(here.hub.listen(stream)) for stream in streams]
+        while True:
+            seen = [(topic, topic.rings) for topic in topics]
+            found, next = await here.read(lambda log: _last_lines(log, query))
+            left = 0.0 if found or here.is_closing else deadline - time.monotonic()
+            if not await wait_for_any(seen, left) or left <= 0:
+                return as_json({"last": found, "next": next})
+
+
+def _last_lines(log: Log, query: ListLastLines) -> tuple[dict[str, Any], int]:
+    lines = {one: last_line(log, one, after=query.after) for one in query.agent}
+    found = {one: line for one, line in lines.items() if line is not None}
+    return found, max((line["position"] for line in found.values()), default=query.after)
 
 
 class _Body:

@@ -209,6 +209,23 @@ class Events(BaseModel):
     next: Annotated[int, Field(description="`after` of the next page.")]
 
 
+class LastLine(BaseModel):
+    """The last line of an agent's output that is not blank."""
+
+    position: int
+    offset: int
+    time: str
+    stream: Literal["stdout", "stderr"]
+    text: Annotated[str, Field(description="400 characters at most; U+FFFD for what is no UTF-8.")]
+
+
+class LastLines(BaseModel):
+    """The last lines of agents, by id; none of one that has written nothing since."""
+
+    last: dict[str, LastLine]
+    next: Annotated[int, Field(description="`after` of the next request.")]
+
+
 class Pruned(BaseModel):
     """What was forgotten, or would be."""
 

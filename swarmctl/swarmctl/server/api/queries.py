@@ -12,6 +12,7 @@ from swarm_store.log import FOREVER
 MOST_AGENTS, MOST_EVENTS = 1000, 1000  # on a page
 MOST_WAIT = 3600.0  # seconds that can be asked for; the server answers earlier
 MOST_LINES = 1_000_000
+MOST_LAST = 100  # agents whose last lines are asked for together
 
 _MOMENT = (
     r"^(\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:\d\d)?)?"
@@ -124,6 +125,17 @@ class ListEvents(Query):
         Field(description="Only these types; output comes only where its type is asked for.", max_length=32),
     ] = []
     limit: Annotated[int, Field(description="How many at most.", ge=1, le=MOST_EVENTS)] = 100
+    wait: Annotated[
+        float, Field(description="Where there is none, wait so many seconds for one.", ge=0, le=MOST_WAIT)
+    ] = 0.0
+
+
+class ListLastLines(Query):
+    agent: Annotated[
+        list[Annotated[str, Field(min_length=1, max_length=64)]],
+        Field(description="The ids of these agents.", min_length=1, max_length=MOST_LAST),
+    ]
+    after: Annotated[int, Field(description="Only lines after this position.", ge=-1, le=FOREVER - 1)] = -1
     wait: Annotated[
         float, Field(description="Where there is none, wait so many seconds for one.", ge=0, le=MOST_WAIT)
     ] = 0.0
