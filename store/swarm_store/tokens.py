@@ -218,9 +218,11 @@ def admin(home: Home) -> Token:
             _make(path)
         except OSError as error:
             raise HomeRefused(f"cannot read {path}: {error.strerror}", _anew(path)) from error
-    with open(file, encoding="ascii", errors="replace") as opened:
+    try:
         _check(path, os.fstat(file))
-        secret = opened.read(1024).strip()
+        secret = os.read(file, 1024).decode("ascii", "replace").strip()
+    finally:
+        os.close(file)
     if not _TOKEN.fullmatch(secret):
         raise HomeRefused(f"there is no token in {path}", _anew(path))
     return Token(ADMIN, digest(secret), CONTROL, None, 0, None, None, 0, None, None)

@@ -15,7 +15,8 @@ from support.cli import DEADLINE, Swarm
 from support.looking import until
 from support.servers import Server, serving
 
-PATIENCE = 0.5  # seconds of the servers of these tests
+PATIENCE = 1.0  # seconds of the servers of these tests
+PAUSE = 0.05
 
 
 @pytest.fixture
@@ -88,9 +89,6 @@ def trickle(connection: socket.socket, piece: bytes) -> None:
         return is_closed(connection)
 
     until(is_cut, "it is cut off")
-
-
-PAUSE = PATIENCE / 10
 
 
 def serves(server: Server) -> bool:
@@ -345,6 +343,10 @@ def test_many_connections(swarm: Swarm) -> None:
         ("POST /v1/none HTTP/1.1", ("Content-Length: 5", "Transfer-Encoding: chunked"), {400}),
         ("POST /v1/none HTTP/1.1", ("Transfer-Encoding: chunked", "Transfer-Encoding: identity"), {400}),
         ("POST /v1/none HTTP/1.1", ("Transfer-Encoding: xchunked",), {400}),
+        ("POST /v1/none HTTP/1.1", ("Transfer-Encoding: gzip, chunked",), {501}),
+        ("POST /v1/none HTTP/1.1", ("Transfer-Encoding: chunked, gzip",), {400}),
+        ("POST /v1/none HTTP/1.0", ("Transfer-Encoding: chunked",), {400}),
+        ("GET /v1/none HTTP/1.1", ("X-Folded: a", " b"), {400}),
         ("POST /v1/none HTTP/1.1", ("Content-Length: +5",), {400}),
         ("POST /v1/none HTTP/1.1", ("Content-Length: -1",), {400}),
         ("POST /v1/none HTTP/1.1", (f"Content-Length: {1 << 70}",), {400, 413}),
@@ -357,6 +359,21 @@ def test_tricks(
     connection.sendall(head(server, start, *lines))
     assert int(connection.recv(64).split()[1]) in statuses
     assert serves(server)
+
+
+def test_rubbish_within_a_response(server: Server, connection: socket.socket) -> None:
+    """Who sends rubbish while a live response lasts is cut off, and has no other answer in the middle of it."""
+    connection.sendall(head(server, "GET /v1/stream/registry?offset=now&live=sse HTTP/1.1"))
+    assert connection.recv(12) == b"HTTP/1.1 200"
+    connection.sendall(b"RUBBISH\r\n\r\n")
+    assert b"HTTP/1.1" not in rest(connection)
+
+
+def test_nothing_of_the_page_leads_elsewhere(server: Server, connection: socket.socket) -> None:
+    """What is open without a token is the page's folder as it is written, not what is beside it."""
+    for path in ("/page/../v1/agents", "/page/%2e%2e/v1/agents", "//page/x", "/page%2f..%2fv1%2fagents", "/PAGE/x"):
+        connection.sendall(head(server, f"GET {path} HTTP/1.1", token=False))
+        assert answer(connection)[0] == 401, path
 
 
 def test_one_request_in_anothers_body(server: Server, connection: socket.socket) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import stat
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -132,11 +134,53 @@ def test_a_token_that_is_a_link(swarm: Swarm, tmp_path: Path) -> None:
     assert swarm.run("serve", "--port", "0").status == 1
 
 
+def test_a_token_that_is_no_file(swarm: Swarm) -> None:
+    """A directory in the file's place, or a FIFO, which would never be read, is refused."""
+    (swarm.home / "token").mkdir(mode=0o700)
+    assert "token is no file" in swarm.refused(1, "serve", "--port", "0")
+    (swarm.home / "token").rmdir()
+    os.mkfifo(swarm.home / "token", 0o600)
+    assert "token is no file" in swarm.refused(1, "serve", "--port", "0")
+
+
+def test_another_log(swarm: Swarm, empty_log: Path) -> None:
+    """Where another log takes the place of the one that is served, its tokens are good, and no others."""
+    with serving(swarm.home) as server:
+        old = made(swarm, "--read")
+        assert asked(server, token=old).status_code == 404
+        (swarm.home / "swarm.db").rename(swarm.home / "aside")
+        for left in ("swarm.db-wal", "swarm.db-shm"):
+            (swarm.home / left).unlink(missing_ok=True)
+        shutil.copy(empty_log, swarm.home / "swarm.db")
+        (swarm.home / "swarm.db").chmod(0o600)
+        new = made(swarm, "--read")
+        until(lambda: asked(server, token=new).status_code == 404, "the new log's token is known")
+        assert refusal(asked(server, token=old), 401) == "no such token"
+        assert asked(server).status_code == 404
+
+
+def test_without_a_log(swarm: Swarm) -> None:
+    """While the log is gone, what is known of tokens holds; what has to be counted is 503."""
+    with serving(swarm.home) as server:
+        free, counted = made(swarm, "--read"), made(swarm, "--read", "--uses", "5")
+        assert asked(server, token=counted).status_code == 404
+        aside = [path.rename(path.with_suffix(".aside")) for path in swarm.home.glob("swarm.db")]
+        assert asked(server, token=free).status_code == 404
+        assert asked(server, token=counted).status_code in (404, 503)
+        aside[0].rename(swarm.home / "swarm.db")
+        assert asked(server, token=counted).status_code == 404
+
+
 def test_read_and_control(swarm: Swarm, server: Server) -> None:
     """A token to read may GET and HEAD everything, and 403 is what it gets else; one to control may everything."""
+    text = {"Content_Type": "text/plain"}
     read, control = made(swarm, "--read"), made(swarm, "--control")
-    assert refusal(asked(server, token=read), 404)
-    assert asked(server, "HEAD", token=read).status_code == 404
+    assert refusal(asked(server, "PUT", "/v1/stream/mine", read, **text), 403)
+    assert asked(server, "PUT", "/v1/stream/mine", control, **text).status_code == 201
+    for path in ("/v1/stream/mine", "/v1/stream/registry"):
+        assert asked(server, "GET", path, read).status_code == 200
+        assert asked(server, "HEAD", path, read).status_code == 200
+    assert asked(server, "GET", "/metrics", read).status_code == 200
     for method in ("POST", "PUT", "PATCH", "DELETE", "OPTIONS"):
         assert "does not allow" in refusal(asked(server, method, token=read), 403)
         assert refusal(asked(server, method, token=control), 404)
@@ -147,6 +191,9 @@ def test_of_one_agent(swarm: Swarm, server: Server) -> None:
     mine, other = swarm.ended("true", "--name", "mine"), swarm.ended("true")
     token = made(swarm, "--control", "--agent", "mine")
     assert asked(server, path=f"/v1/agents/{mine}", token=token).status_code != 403
+    for path in (f"/v1/stream/agents/{mine}", f"/v1/stream/agents/{mine}/stdout"):
+        assert asked(server, path=path, token=token).status_code == 200
+        assert asked(server, "PUT", path=path, token=token).status_code == 405
     for path in (f"/v1/agents/{other}", f"/v1/stream/agents/{other}", "/v1/agents", "/v1/stream/registry"):
         assert refusal(asked(server, path=path, token=token), 403)
     assert refusal(asked(server, "PUT", path="/v1/stream/new", token=token), 403)
@@ -344,6 +391,7 @@ def test_a_tag_of_another_page(swarm: Swarm, site: str) -> None:
     with serving(swarm.home, "--no-token") as server:
         assert refusal(asked(server, Sec_Fetch_Site=site, Sec_Fetch_Mode="no-cors"), 403)
         assert asked(server, Sec_Fetch_Site=site, Sec_Fetch_Mode="navigate").status_code == 404
+        assert refusal(asked(server, "POST", Sec_Fetch_Site=site, Sec_Fetch_Mode="navigate"), 403)
         assert asked(server, Sec_Fetch_Site="same-origin", Sec_Fetch_Mode="cors").status_code == 404
 
 

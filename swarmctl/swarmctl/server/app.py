@@ -54,11 +54,11 @@ class Server:
 
     async def stop(self) -> None:
         """Close it again."""
+        self.guard.stop()
         if self._api is not None:
             await self._api.close()
         if self._desk is not None:
             await self._desk.close()
-        self.guard.stop()
 
     def count_stalled(self) -> None:
         """A reader that took nothing was cut off."""

@@ -130,6 +130,12 @@ class Connection(HttpToolsProtocol):
         self.transport.write(b"\r\n".join(lines))
         self.transport.close()
 
+    def send_400_response(self, msg: str) -> None:
+        if self.cycle is not None and self.cycle.response_started and not self.cycle.response_complete:
+            self.cut()  # an answer within another would be taken for a piece of it
+        else:
+            super().send_400_response(msg)
+
     def _unsupported_upgrade_warning(self) -> None:
         """It is answered as if it had not asked for another protocol."""
 

@@ -102,7 +102,7 @@ class Guard:
     def _for_origin(self, scope: Scope, head: Head, send: Send) -> Send:
         """Raises Refused for a page that may not use this server; `send`, with what one that may has to hear."""
         origin = head.get(b"origin")
-        if not may_come_from(self._settings, head):
+        if not may_come_from(self._settings, scope["method"], head):
             raise Refused(
                 403,
                 "this page is of another origin" if origin else "a page of another site asks for this",
@@ -198,12 +198,22 @@ def read_head(scope: Scope) -> Head:
     if scope["method"] not in METHODS:
         allow = (b"allow", ", ".join(METHODS).encode())
         raise Refused(405, f"{scope['method']} is no method of this server", f"it has {', '.join(METHODS)}", [allow])
+    if b"transfer-encoding" in head:
+        _check_coding(head[b"transfer-encoding"], scope["http_version"])
     if "\0" in scope["path"]:
         raise Refused(400, "a NUL in the path", "leave it out")
-    query = scope["query_string"]
-    if query and any(name.lower() in _IN_URLS for name, _ in parse_qsl(query.decode("latin-1"), True)):
+    query = scope["query_string"].decode("latin-1").lower()
+    if ("token" in query or "%" in query) and any(name.lower() in _IN_URLS for name, _ in parse_qsl(query, True)):
         raise Refused(400, "a token in the URL, where logs and histories keep it", "send Authorization: Bearer instead")
     return head
+
+
+def _check_coding(coding: bytes, version: str) -> None:
+    """Raises Refused for a body that a proxy before us may have seen end elsewhere, or that nobody here decodes."""
+    if version == "1.0":
+        raise Refused(400, "HTTP/1.0 has no Transfer-Encoding", "send Content-Length, or HTTP/1.1")
+    if coding.strip().lower() != b"chunked":
+        raise Refused(501, "the only Transfer-Encoding here is chunked", "send the body as it is")
 
 
 def check_host(settings: Settings, server: tuple[str, int | None] | None, host: bytes | None) -> None:
@@ -231,11 +241,11 @@ def is_ours(settings: Settings, server: tuple[str, int | None] | None, host: str
     return name in names and int(port or 80) == server[1]
 
 
-def may_come_from(settings: Settings, head: Head) -> bool:
+def may_come_from(settings: Settings, method: str, head: Head) -> bool:
     """Whether no page asks, or one of ours or of an origin that is allowed."""
     if b"origin" not in head:  # GET by a page's tags has none
-        is_navigation = head.get(b"sec-fetch-mode") == b"navigate"
-        return is_navigation or head.get(b"sec-fetch-site") not in (b"cross-site", b"same-site")
+        follows_link = head.get(b"sec-fetch-mode") == b"navigate" and method in rights.READING
+        return follows_link or head.get(b"sec-fetch-site") not in (b"cross-site", b"same-site")
     origin = head[b"origin"].decode("latin-1").lower()
     host = head[b"host"].decode("latin-1").lower()  # checked before: it is ours
     return origin in (f"http://{host}", f"https://{host}", *settings.allowed_origins)
