@@ -191,13 +191,13 @@ def test_cancel_withdraws_a_restart(api: Api) -> None:
 
 
 def test_a_signal_reaches_the_agent(api: Api) -> None:
-    """A signal goes to the agent; to an ended one it is 409, and one that there is not is 400."""
+    """A signal goes to the agent; to an ended one it is 409, and one that there is not is 422."""
     agent = api.spawn("trap 'exit 9' USR1; echo ready; while :; do sleep 0.05; done")
     until(lambda: b"ready" in api.ask("GET", f"/agents/{agent['id']}/output").content, "it is ready")
     api.ask("POST", f"/agents/{agent['id']}/signal", {"signal": "USR1"}, status=202)
     assert api.get(f"/agents/{agent['id']}/wait")["exit_code"] == 9
     api.ask("POST", f"/agents/{agent['id']}/signal", {"signal": "USR1"}, status=409)
-    api.ask("POST", f"/agents/{agent['id']}/signal", {"signal": "NONE"}, status=400)
+    api.ask("POST", f"/agents/{agent['id']}/signal", {"signal": "NONE"}, status=422)
 
 
 def test_restart_begins_another_run(api: Api) -> None:
@@ -331,3 +331,9 @@ def test_a_bad_request_says_what_is_wrong(api: Api) -> None:
 def test_every_refusal_is_a_problem(api: Api, method: str, path: str, status: int) -> None:
     """Whatever is refused, a path or a method that is not there too, is refused as a problem."""
     api.ask(method, path, status=status)
+
+
+def test_a_refused_method_names_the_others(api: Api) -> None:
+    """A method that a path does not know is answered with all those that it knows."""
+    assert api.ask("PUT", "/agents", status=405).headers["allow"] == "GET, POST"
+    assert api.ask("PUT", "/agents/nobody", status=405).headers["allow"] == "DELETE, GET"

@@ -13,7 +13,7 @@ from swarm_store.errors import NotPossible
 from swarm_store.fold import Agent
 from swarm_store.log import Log
 
-from ... import agents, home, values
+from ... import agents, home
 from . import models
 from .answers import as_json, problems
 from .endings import Endings
@@ -59,7 +59,6 @@ async def cancel_agent(
     One that has ended and waits for its restart is not restarted. With `wait` the answer comes when it has ended (200),
     or, as without, when it has been asked (202); `wait` below tells of its end.
     """
-    values.check_signal(body.signal)
     known = await here.write(lambda log: _cancel(log, agent, body.signal, body.grace))
     if known["ended_at"]:
         return await _answer(here, await here.read(lambda log: registry.get(log, known["id"]) or known))
@@ -82,7 +81,6 @@ def _cancel(log: Log, word: str, signal: str, grace: float | None) -> Agent:
 @router.post("/agents/{agent}/signal", response_model=models.Agent, status_code=202, responses=problems(409))
 async def signal_agent(here: Here, agent: AgentWord, body: models.SignalAgent) -> Response:
     """Send a signal to an agent's process group, and nothing more."""
-    values.check_signal(body.signal)
 
     def ask(log: Log) -> Agent:
         known = registry.resolve(log, agent)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -18,8 +19,14 @@ MOST_STDIN = 8 << 20
 
 Word = Annotated[str, Field(max_length=MOST_WORD, pattern=r"^[^\x00]*$")]
 Seconds = Annotated[float, Field(ge=0, le=values.LONGEST)]
+_SIGNALS = "|".join(one.name.removeprefix("SIG") for one in signal.Signals)
 SignalName = Annotated[
-    str, Field(description="TERM, SIGTERM or 15.", pattern=r"^[A-Z0-9+]{1,16}$", examples=["TERM", "USR1"])
+    str,
+    Field(
+        description="TERM, SIGTERM or 15.",
+        pattern=f"^(SIG)?({_SIGNALS}|[1-9]|[1-5][0-9]|6[0-4])$",
+        examples=["TERM", "USR1"],
+    ),
 ]
 LabelKey = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,62}$")]
 LabelValue = Annotated[str, Field(max_length=255)]

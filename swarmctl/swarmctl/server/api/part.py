@@ -10,6 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
+from starlette.routing import Route
 
 from swarm_daemon import launch
 from swarm_store.errors import SwarmError
@@ -25,6 +26,7 @@ from .endings import Endings
 from .work import Work
 
 PREFIX = "/v1"
+PARTS = (agents, acts, history, upkeep, machine)
 DOCUMENT = "/v1/openapi.json"
 REAP_SECONDS = 5.0  # uvloop has SIGCHLD to itself
 MOST_ERRORS = 20  # that are said of one request
@@ -36,7 +38,7 @@ class Api:
     def __init__(self, settings: Settings, hub: Hub) -> None:
         self._work = Work(settings, hub)
         self._endings = Endings(self._work)
-        self._app = application()
+        self._app = application(needs_token=settings.needs_token)
         self._app.state.work, self._app.state.endings = self._work, self._endings
         self._reaping = asyncio.create_task(_reap())
 
@@ -62,7 +64,7 @@ async def _reap() -> None:
         launch.reap()
 
 
-def application() -> FastAPI:
+def application(*, needs_token: bool = True) -> FastAPI:
     """The application without what it works with."""
     app = FastAPI(
         title="swarmctl",
@@ -82,9 +84,9 @@ def application() -> FastAPI:
             Exception: _of_fault,
         },
     )
-    for part in (agents, acts, history, upkeep, machine):
+    for part in PARTS:
         app.include_router(part.router, prefix=PREFIX)
-    app.openapi = lambda: _document(app)  # type: ignore[method-assign]
+    app.openapi = lambda: _document(app, needs_token)  # type: ignore[method-assign]
     return app
 
 
@@ -92,8 +94,8 @@ def _operation(route: APIRoute) -> str:
     return route.name
 
 
-def _document(app: FastAPI) -> dict[str, Any]:
-    """The OpenAPI document: errors are problems by their media type too, and everything asks for a token."""
+def _document(app: FastAPI, needs_token: bool) -> dict[str, Any]:
+    """The OpenAPI document: errors are problems by their media type too, and what asks for a token says so."""
     if app.openapi_schema is None:
         made = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
         for path in made["paths"].values():
@@ -101,8 +103,9 @@ def _document(app: FastAPI) -> dict[str, Any]:
                 for status, answer in operation["responses"].items():
                     if int(status) >= 400:
                         answer["content"] = {problem.MEDIA_TYPE: next(iter(answer["content"].values()))}
-        made["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
-        made["security"] = [{"token": []}]
+        if needs_token:
+            made["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
+            made["security"] = [{"token": []}]
         app.openapi_schema = made
     return app.openapi_schema
 
@@ -126,7 +129,15 @@ async def _of_invalid(_: Request, error: Exception) -> Response:
 async def _of_http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     detail = f"there is nothing at {request.url.path}" if error.status_code == 404 else str(error.detail)
-    return as_problem(problem.problem(error.status_code, detail, f"see {DOCUMENT}"), dict(error.headers or {}))
+    headers = {"allow": _allowed(request)} if error.status_code == 405 else dict(error.headers or {})
+    return as_problem(problem.problem(error.status_code, detail, f"see {DOCUMENT}"), headers)
+
+
+def _allowed(request: Request) -> str:
+    """The methods of a path; the framework names those of one route alone."""
+    path = request.url.path.removeprefix(PREFIX)
+    routes = [one for part in PARTS for one in part.router.routes if isinstance(one, Route)]
+    return ", ".join(sorted({method for one in routes if one.path_regex.match(path) for method in one.methods or ()}))
 
 
 async def _of_fault(_: Request, error: Exception) -> Response:

@@ -14,10 +14,8 @@ MOST_WAIT = 3600.0  # seconds that can be asked for; the server answers earlier
 MOST_LINES = 1_000_000
 MOST_LAST = 100  # agents whose last lines are asked for together
 
-_MOMENT = (
-    r"^(\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:\d\d)?)?"
-    r"|(\d{1,6}d)?(\d{1,6}h)?(\d{1,6}m)?(\d{1,9}(\.\d{1,6})?s)?|\d{1,9}(\.\d{1,6})?)$"
-)
+_TIME = r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:\d\d)?)?"
+_AGO = r"(\d{1,6}d)?(\d{1,6}h)?(\d{1,6}m)?(\d{1,9}(\.\d{1,6})?s)?"
 
 
 def _truth(given: Any) -> Any:
@@ -53,7 +51,7 @@ Moment = Annotated[
     Field(
         description="An RFC 3339 time, or how long ago: 90s, 10m, 1h30m, 2d.",
         max_length=40,
-        pattern=_MOMENT,
+        pattern=rf"^({_TIME}|{_AGO}|\d{{1,9}}(\.\d{{1,6}})?)$",
         min_length=1,
         examples=["2026-01-31T12:00:00Z", "10m"],
     ),
@@ -64,6 +62,7 @@ At = Annotated[
         description="As it was then: a position in the log, or a time, or how long ago.",
         min_length=1,
         max_length=40,
+        pattern=rf"^({_TIME}|{_AGO}|\d{{1,18}})$",
         examples=["1200", "10m"],
     ),
 ]
