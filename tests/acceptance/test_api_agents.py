@@ -264,7 +264,7 @@ def test_a_key_of_a_refused_request_is_free(api: Api) -> None:
 
 def test_two_servers_do_it_once(tmp_path: Path, empty_log: Path) -> None:
     """Of the same request over two servers at once, many times, each makes one agent; and a restarted server knows."""
-    with api_in(tmp_path, empty_log) as api, serving(api.swarm.home, "--no-token") as other, other.client() as client:
+    with api_in(tmp_path, empty_log) as api, serving(api.swarm.home) as other, other.client() as client:
         two = [api, Api(api.swarm, other, client)]
         body = {"command": ["true"]}
         for key in ("a", "b", "c", "d"):
@@ -280,7 +280,7 @@ def test_two_servers_do_it_once(tmp_path: Path, empty_log: Path) -> None:
             assert sorted(status for status, _ in answers) == [200, 200, 200, 201]
             assert len({agent for _, agent in answers}) == 1
         assert len(api.get("/agents", params={"all": "true"})["agents"]) == 4
-        with serving(api.swarm.home, "--no-token") as third, third.client() as client:
+        with serving(api.swarm.home) as third, third.client() as client:
             again = client.post("/v1/agents", json=body, headers={"Idempotency-Key": "d"})
             assert (again.status_code, again.json()["id"]) == (200, answers[0][1])
     assert not list((api.swarm.home / "agents").glob("*/spec.json.*"))
@@ -294,7 +294,7 @@ def test_agents_outlive_their_server(tmp_path: Path, empty_log: Path) -> None:
         agent = api.spawn("echo $$; sleep 60")
         api.server.process.kill()
         api.server.process.wait()
-        with serving(api.swarm.home, "--no-token") as other, other.client() as client:
+        with serving(api.swarm.home) as other, other.client() as client:
             found = client.get(f"/v1/agents/{agent['id']}").json()
             assert found["status"] == "running" and is_running(found["child"]["pid"])
             assert found["daemon"] == agent["daemon"]

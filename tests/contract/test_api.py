@@ -16,7 +16,7 @@ from swarmctl.app import VERBS
 
 pytest.importorskip("fastapi")
 SEED = "4437"
-EXAMPLES = "10"  # of each operation
+EXAMPLES = "5"  # of each operation
 SECONDS = 100.0
 # Which agents there are, and what can be executed, no schema says: so what is well-formed may be refused too.
 NOT_CHECKED = "positive_data_acceptance"
@@ -43,6 +43,7 @@ ROUTES = {
 }
 OF_THE_MACHINE = {
     "serve": "it is the server",
+    "token": "who may use a server is said where it is",
     "systemd": "what a machine runs at its start is its own to say",
 }
 BESIDE = {"show_info": "a client asks which log it speaks with"}
@@ -132,6 +133,7 @@ def fuzz(api: Api, place: Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "schemathesis.cli", "run", f"{api.server.url}/v1/openapi.json"]
     command += ["--phases", "examples,coverage,fuzzing", "--seed", SEED, "--max-examples", EXAMPLES, "--no-color"]
     command += ["--checks", "all", "--exclude-checks", NOT_CHECKED, "--suppress-health-check", "all"]
+    command += ["--header", f"Authorization: Bearer {api.server.token}"]
     support = str(Path(__file__).parents[1])
     around = {**os.environ, "SCHEMATHESIS_HOOKS": "support.fuzz_hooks", "PYTHONPATH": support}
     return subprocess.run(command, cwd=place, env=around, capture_output=True, text=True, timeout=SECONDS, check=False)

@@ -52,7 +52,7 @@ def api_in(place: Path, empty_log: Path | None, *options: str, **environment: st
     """A server on a home under `place`; whatever it has spawned is ended at the end."""
     with (
         swarm_in(place, empty_log) as swarm,
-        serving(swarm.home, "--no-token", *options, **environment) as server,
+        serving(swarm.home, *options, **environment) as server,
         server.client() as client,
     ):
         yield Api(swarm, server, client)

@@ -23,10 +23,11 @@ _WHAT = {
     413: "The body is too large.",
     421: "The Host header names another server.",
     422: "The request is not as it should be, or the command cannot be started.",
+    431: "More than 32 KB, or 100 lines, of headers, path and query.",
     500: "A fault of the server's, which it has written down.",
     503: "The log cannot be used just now; try again.",
 }
-EVERYWHERE = (400, 401, 403, 404, 413, 421, 422, 500, 503)
+EVERYWHERE = (400, 401, 403, 404, 413, 421, 422, 431, 500, 503)
 
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:

@@ -11,6 +11,7 @@ from swarm_store.log import FOREVER
 
 MOST_AGENTS, MOST_EVENTS = 1000, 1000  # on a page
 MOST_WAIT = 3600.0  # seconds that can be asked for; the server answers earlier
+MOST_NAMED = 100  # in one request: a head is 32 KB at most
 MOST_LINES = 1_000_000
 MOST_LAST = 100  # agents whose last lines are asked for together
 
@@ -143,5 +144,5 @@ class ListLastLines(Query):
 class ExportLog(Query):
     agent: Annotated[
         list[Annotated[str, Field(min_length=1, max_length=64)]],
-        Field(description="Only these agents; all of the log where none is named.", max_length=1000),
+        Field(description="Only these agents; all of the log where none is named.", max_length=MOST_NAMED),
     ] = []

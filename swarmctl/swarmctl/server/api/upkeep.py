@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import tempfile
@@ -83,7 +84,7 @@ async def import_log(here: Here, request: Request) -> Response:
     """
     with tempfile.SpooledTemporaryFile(IN_MEMORY) as lines:
         async for block in request.stream():
-            lines.write(block)
+            await asyncio.to_thread(lines.write, block)
         lines.seek(0)
         return as_json({"imported": await here.labour(lambda log: _take_in(log, lines))})  # type: ignore[arg-type]
 
