@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import pytest
@@ -31,6 +32,7 @@ def churn(swarm: Swarm, door: Door) -> None:
     swarm.ok("rm", gone)
     swarm.sh("sleep 60", "--label", "kind=living")
     door.restart()
+    swarm.run("spawn", "--wait", "--", "echo", os.fsdecode(b"no \xff UTF-8"))
     swarm.ended("echo last")
 
 

@@ -151,4 +151,7 @@ def _message(record: Record) -> dict[str, Any]:
 
 
 def _json(value: dict[str, Any]) -> bytes:
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "surrogatepass")
+    try:
+        return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
+    except UnicodeEncodeError:  # bytes of a command that are no UTF-8: as surrogates they can be said in ASCII alone
+        return json.dumps(value, separators=(",", ":")).encode()
