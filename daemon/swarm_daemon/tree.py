@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 
-from .process import Identity, identify, is_alive
+from .process import Identity, identify, is_alive, stat_fields
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 MARK = "SWARM_RUN"  # in every child's environment: <agent id>.<run>
 DAEMON_MARK = "SWARM_DAEMON"  # in every daemon's and keeper's: of which run it is
+_FLAGS, _PF_EXITING = 6, 0x4  # in /proc/<pid>/stat, counted from the state: see proc(5)
 
 
 def members(run: Run, keeper: Identity | None, child: Identity | None) -> list[Identity]:
@@ -27,7 +28,7 @@ def members(run: Run, keeper: Identity | None, child: Identity | None) -> list[I
     Walked twice: one that loses its parent during a walk may be missed by it, and is found by the next.
     """
     found = [*_walk(run, keeper, child), *_walk(run, keeper, child)]
-    return [one for one in dict.fromkeys(found) if is_alive(one)]
+    return [one for one in dict.fromkeys(found) if is_alive(one) and not _is_exiting(one.pid)]
 
 
 def _walk(run: Run, keeper: Identity | None, child: Identity | None) -> list[Identity]:
@@ -37,6 +38,12 @@ def _walk(run: Run, keeper: Identity | None, child: Identity | None) -> list[Ide
     if child is not None and is_alive(child):
         found += [child, *_descendants(child.pid, run.mark)]
     return found
+
+
+def _is_exiting(pid: int) -> bool:
+    """Whether a process is past its last act: its memory is gone, and its environment with whose it was."""
+    fields = stat_fields(pid)
+    return fields is None or bool(int(fields[_FLAGS]) & _PF_EXITING)
 
 
 def is_daemon(who: Identity | None) -> bool:
