@@ -4,8 +4,10 @@ process   who a process is; signals only to one that is provably meant
 tree      all processes of a run, those that ran away into their own sessions too
 run       the files of one run: FIFOs, journals, lock, exit record, and how to start it
 keeper    what is left of a run when its daemon is killed
+holder    what keeps the input of a run open when its daemon is killed
 child     the child, up to its exec
 output    from the child's stdout and stderr through a journal to the log
+input     from the inbox to the child's stdin
 ending    TERM, grace, KILL, until the tree is gone
 watch     how the child ended, from whoever is left to tell
 agent     the daemon itself: one loop from the child's start to its end

@@ -32,11 +32,13 @@ if TYPE_CHECKING:
     from swarm_store.fold import Agent
     from swarm_store.log import Log
 
+    from .input import Input
     from .run import Run, Spec
 
 NET_SECONDS = 600.0  # look at the inbox this often even if no bell rang: a ring is lost only with its ringer
 GONE_SECONDS = 600.0  # how long the end of a run is kept for a log to come back when the whole directory was removed
 CURSOR = "daemon"
+PAGE = 1000  # records of the inbox
 
 
 class Daemon:
@@ -51,6 +53,7 @@ class Daemon:
         self.keeper = from_data(agent["keeper"])
         self.bell = Bell(run.home, events.inbox_stream(run.agent_id))
         self.pump = Pump(run, log, agent["epoch"])
+        self.input = self._input() if spec["input"] else None
         self.watch = Watch(run, self.child)
         self.ending = resume(run, self.keeper, self.child) if agent["epoch"] else None
         self.silence = Silence(spec["silence"], time.monotonic(), is_silent=agent["silent_since"] is not None)
@@ -60,9 +63,15 @@ class Daemon:
         self._trouble = self._noted = ""  # what is the matter now; what the daemon's own log says of it
         self._look_inside = True  # the inbox may hold something from before the bell was there
         self._looked_at = time.monotonic()
+        self._passed = 0  # the inbox's offset before which there is nothing left to obey, beside the cursor
         self._opening = log.opening()  # the one in which this agent is known
         self._gone = ""  # why the log cannot be opened, while it is gone
         self._try_at = 0.0
+
+    def _input(self) -> Input:
+        from .input import Input  # what few daemons need
+
+        return Input(self.run, self.log)
 
     # -- the loop
 
@@ -74,7 +83,8 @@ class Daemon:
                 self._say(events.agent_spoke(self.run.agent_id, self.run.number))
             self.pump.publish()
             self._meet_another_log()
-            self._note(self.pump.trouble or self._gone)
+            self._feed()
+            self._note(self.pump.trouble or self._gone or (self.input.trouble if self.input else ""))
             self._reap_orphans()
             self._obey()
             self._mind_deadlines()
@@ -88,6 +98,10 @@ class Daemon:
         net = max(0.0, self._looked_at + NET_SECONDS - time.monotonic())
         before = time.monotonic()
         waits = [net, self.pump.due_in(), self._deadline_in(), self._silence_in(before)]
+        if self.input:
+            waits.append(self.input.due_in())
+            for file in self.input.writable():
+                poll.register(file, select.POLLOUT)
         if self.ending:
             waits.append(self.ending.due_in())
         if self._look_inside or self._gone:
@@ -99,6 +113,12 @@ class Daemon:
             self.bell.clear()
         if self.bell.file in ready or time.monotonic() - self._looked_at >= NET_SECONDS:
             self._look_inside = True
+            if self.input:
+                self.input.look = True
+
+    def _feed(self) -> None:
+        if self.input:
+            self.input.feed()
 
     def _meet_another_log(self) -> None:
         """Where another log has taken the place of ours (recovered, restored, new): tell it what it does not know."""
@@ -119,6 +139,9 @@ class Daemon:
         self.pump.ask()
         self._opening = opening
         self._look_inside = True  # another log, another inbox
+        self._passed = 0
+        if self.input:
+            self.input.look = True
         note("the event log is there again, or another: this agent goes on in it")
 
     def _reap_orphans(self) -> None:
@@ -156,11 +179,15 @@ class Daemon:
             return
         stream = events.inbox_stream(self.run.agent_id)
         try:
-            asked = self.log.read(stream, start=self.log.cursor(CURSOR, stream), payloads=False)
-            self._look_inside = False
+            start = max(self._passed, self.log.cursor(CURSOR, stream))
+            asked = self.log.read(stream, start=start, limit=PAGE, payloads=False)
+            self._look_inside = len(asked) == PAGE
             self._looked_at = time.monotonic()
             for record in asked:
-                self._obey_one(stream, record)
+                if record.type in events.INPUT_TYPES:
+                    self._passed = record.offset + 1
+                else:
+                    self._obey_one(stream, record)
         except LogUnusable as error:
             self._look_inside = True
             self._note(error.message)
@@ -274,6 +301,8 @@ class Daemon:
         if self.is_woken_by_signals:
             signal.set_wakeup_fd(-1)
         self.pump.close()
+        if self.input:
+            self.input.close()
         self.bell.close()
         self.watch.close()
         self.log.close()

@@ -45,9 +45,13 @@ def start(home: Home, agent_id: str, number: int) -> Daemon:
         raise NotPossible(f"run {run.mark} has a daemon already")
     _clear_first_start(run)
     make_room(run)
+    spec = run.spec()
+    if spec["input"]:
+        from . import holder  # what few runs need
+
+        holder.fork(run)
     held_by = keeper.split(run)
     try:
-        spec = run.spec()
         held = child.fork(run, spec)
     except BaseException:
         keeper.release(held_by)

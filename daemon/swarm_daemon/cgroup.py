@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 OUR_TASKS = 2  # the daemon and its keeper live in the run's cgroup too, beside what the agent may have
+HOLDER_TASKS = 1  # and so does what holds its input, if it takes any
 LIMITS = {"memory": "memory", "cpu": "cpu", "tasks": "pids"}  # limit → the controller that enforces it
 _PARENT = "swarmctl"
 _PERIOD = 100_000  # microseconds in which a share of the CPUs is measured out

@@ -85,7 +85,7 @@ def _become(run: Run, spec: Spec, gate: int) -> NoReturn:
 def _set_up(run: Run, spec: Spec) -> None:
     os.setsid()
     os.umask(spec["umask"])
-    stdin = os.open(spec["stdin"] or os.devnull, os.O_RDONLY)
+    stdin = os.open(run.fifo("stdin") if spec["input"] else spec["stdin"] or os.devnull, os.O_RDONLY)
     # Read-write, so that a FIFO never breaks under the child: without a reader it waits, and a successor reads on.
     files = [stdin, *(os.open(run.fifo(stream), os.O_RDWR) for stream in ("stdout", "stderr"))]
     for number, file in enumerate(files):

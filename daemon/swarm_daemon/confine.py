@@ -25,6 +25,8 @@ def confine(run: Run, pid: int) -> None:
     """
     spec = run.spec()
     limits = spec.get("limits") or {}
+    if spec["input"] and "tasks" in limits:
+        limits["tasks"] += cgroup.HOLDER_TASKS
     has_scope = scope.make(run, pid, spec)
     if not limits:
         return

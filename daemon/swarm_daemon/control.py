@@ -1,4 +1,4 @@
-"""What others ask of agents: to be cancelled, to be signalled, to be forgotten.
+"""What others ask of agents: to be cancelled, to be signalled, to read what is sent, to be forgotten.
 
 Asking goes through the agent's inbox in the log, so that no request is lost with whoever makes it. Where the daemon is
 provably dead, cancel takes its place: this process adopts the run and ends it, with its output and its exit status.
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from swarm_store.fold import Agent
     from swarm_store.home import Home
     from swarm_store.retention import Policy
+    from swarm_store.transaction import Producer
+
+INPUT_CHUNK = 64 * 1024  # bytes in a record
 
 
 def ask_cancel(log: Log, agent: Agent, *, signal: str = "TERM", grace: float | None = None) -> None:
@@ -47,6 +50,38 @@ def ask_signal(log: Log, agent: Agent, signal: str) -> None:
         registry.publish(log, sent)
     else:
         raise NotPossible(f"agent {agent['id']} has no process that could be signalled")
+
+
+def send_input(log: Log, agent: Agent, data: bytes, *, close: bool = False, producer: Producer | None = None) -> None:
+    """Have the child of the agent's run, as `agent` has it, read `data`; with `close` its input ends after that.
+
+    It is on disk when this returns. `producer` makes it idempotent: what is sent again with a sequence that was there
+    is taken as done, whatever has become of the agent. Raises NotPossible where the run is over, takes no input, or
+    where that is closed, and NoSuchAgent.
+    """
+    run, inbox = agent["run"], events.inbox_stream(agent["id"])
+    sent = [events.input_sent(agent["id"], run, data[at : at + INPUT_CHUNK]) for at in range(0, len(data), INPUT_CHUNK)]
+    if close:
+        sent.append(events.input_closed(agent["id"], run))
+    with log.transaction(durable=True) as transaction:
+        appended = transaction.append(inbox, sent, producer=producer)
+        if not appended.duplicate:  # of those that raise here, nothing is written
+            _check_takes_input(transaction.agent(agent["id"]), agent)
+            last = log.read(
+                inbox, types=events.INPUT_TYPES, until=appended.first, limit=1, backwards=True, payloads=False
+            )
+            if last and last[0].type == events.INPUT_CLOSED and last[0].data["run"] == run:
+                raise NotPossible(f"the input of agent {agent['id']} is closed", "a new run has a new one")
+
+
+def _check_takes_input(found: Agent | None, agent: Agent) -> None:
+    if found is None:
+        raise registry.no_such(agent["id"])
+    _check_live(found)
+    if not found.get("input"):
+        raise NotPossible(f"agent {agent['id']} takes no input", "spawn it with --input")
+    if found["run"] != agent["run"]:
+        raise NotPossible(f"agent {agent['id']} has been restarted meanwhile", "send it to the new run")
 
 
 def _ask(log: Log, agent: Agent, wish: events.Event) -> None:

@@ -12,10 +12,10 @@ import os
 
 from swarm_store.errors import CannotStart
 
+from .prctl import become_subreaper
 from .process import Identity, identify, myself, send
-from .run import write_aside
+from .run import FIFOS, write_aside
 from .signals import signal
-from .subreaper import become_subreaper
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from .run import Run
 
-_IGNORED = (
+IGNORED = (
     signal.SIGHUP,
     signal.SIGINT,
     signal.SIGQUIT,
@@ -36,7 +36,7 @@ _IGNORED = (
 
 def split(run: Run) -> Identity:
     """Fork: the calling process becomes the run's keeper, the new one returns as its daemon, knowing the keeper."""
-    program = _cat()
+    program = find("cat")
     run.make_fifos()
     become_subreaper()
     pid = os.getpid()
@@ -58,19 +58,20 @@ def release(keeper: Identity | None) -> None:
 
 def _keep(run: Run, program: str) -> NoReturn:
     try:
-        for signum in _IGNORED:
+        for signum in IGNORED:
             signal.signal(signum, signal.SIG_IGN)
         os.closerange(3, os.sysconf("SC_OPEN_MAX"))
-        for name in ("hold", "stdout", "stderr"):
+        for name in FIFOS:
             os.set_inheritable(os.open(run.fifo(name), os.O_RDWR), True)
         os.execv(program, ["cat", run.fifo("hold")])
     finally:
         os._exit(125)
 
 
-def _cat() -> str:
+def find(name: str) -> str:
+    """The path of a program that every machine has. Raises CannotStart where this one has not."""
     for directory in (*os.environ.get("PATH", os.defpath).split(os.pathsep), "/bin", "/usr/bin"):
-        path = os.path.join(directory, "cat")
+        path = os.path.join(directory, name)
         if os.path.isabs(path) and os.access(path, os.X_OK):
             return path
-    raise CannotStart("there is no `cat` on this machine", "install coreutils or busybox")
+    raise CannotStart(f"there is no `{name}` on this machine", "install coreutils or busybox")

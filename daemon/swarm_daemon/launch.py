@@ -55,6 +55,7 @@ def make_spec(
     silence: float | None = None,
     on_silence: str = "mark",
     limits: dict[str, Any] | None = None,
+    input: bool = False,
 ) -> Spec:
     """What a run is started from; times in seconds. Raises CannotStart or WrongUsage for what cannot be started."""
     if not os.path.isdir(cwd):
@@ -73,6 +74,7 @@ def make_spec(
         "silence": silence,
         "on_silence": on_silence,
         "limits": limits or None,
+        "input": input,
         "open_files": resource.getrlimit(resource.RLIMIT_NOFILE)[0],  # a supervisor that restarts it has more
     }
 

@@ -47,6 +47,14 @@ def gather(seconds: float, *, queued: bool) -> float:
     return seconds * GATHER_DECAY if seconds > GATHER_LEAST else 0.0
 
 
+def unread(fifo: int) -> int:
+    """How many bytes are in a FIFO."""
+    import termios  # only the end of a run needs it, and input
+
+    count: int = struct.unpack("i", fcntl.ioctl(fifo, termios.FIONREAD, b"\0\0\0\0"))[0]
+    return count
+
+
 class Journal:
     """One stream of a run between FIFO and log: bytes [base, end) of it lie in the file `<stream>.<base>`."""
 
@@ -87,10 +95,7 @@ class Journal:
 
     def waiting(self) -> int:
         """How many bytes are in the FIFO."""
-        import termios  # only the end of a run needs it
-
-        count: int = struct.unpack("i", fcntl.ioctl(self.fifo, termios.FIONREAD, b"\0\0\0\0"))[0]
-        return count
+        return unread(self.fifo)
 
     def move(self, most: int) -> int:
         """Move up to `most` bytes from FIFO to file; how many it were. Raises OSError where the disk is full."""

@@ -3,6 +3,7 @@
 lock            held by the run's daemon as long as it lives: two daemons cannot be
 stdout stderr   the FIFOs that the child writes into
 hold            the FIFO that the keeper sleeps on
+stdin stdin.*   of a run that takes input: the FIFO that the child reads, and what else input.py needs
 keeper          who that is, written before it is anything
 stdout.<byte>   journals: what has left the FIFOs and may not be in the log yet
 refused         why the child was not executed, written by itself
@@ -31,8 +32,9 @@ if TYPE_CHECKING:
     # command, cwd, env, umask, stdin, timeout, grace, ...: see launch.make_spec
     Spec = dict[str, Any]
 
+FIFOS = ("hold", "stdout", "stderr")  # of every run
 SCOPE, CGROUP, RLIMIT = "scope", "cgroup", "rlimit"  # what can enforce a run's limits: see confine
-NOT_ASKED_FOR = {"silence": None, "on_silence": "mark", "limits": None, "open_files": None}
+NOT_ASKED_FOR = {"silence": None, "on_silence": "mark", "limits": None, "open_files": None, "input": False}
 _FLOCK = struct.Struct("hhqqi4x")  # struct flock: type, whence, start, length, pid
 
 
@@ -106,7 +108,7 @@ class Run:
         return read_record(self.limits) or {"by": None, "cgroups": []}
 
     def fifo(self, name: str) -> str:
-        """The path of a FIFO: stdout, stderr or hold."""
+        """The path of a FIFO: stdout, stderr, hold, or one of input's."""
         return os.path.join(self.path, name)
 
     def redirect(self) -> None:
@@ -118,8 +120,8 @@ class Run:
         os.close(nothing)
         os.close(notes)
 
-    def make_fifos(self) -> None:
-        for name in ("stdout", "stderr", "hold"):
+    def make_fifos(self, names: tuple[str, ...] = FIFOS) -> None:
+        for name in names:
             try:
                 os.mkfifo(self.fifo(name), 0o600)
             except FileExistsError:

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"  # 32 letters that cannot be taken for each other
 MAX_DEPTH = 8
+# What an agent is started from, and everybody may know.
+SHOWN = ("command", "cwd", "timeout", "grace", "silence", "on_silence", "limits", "input")
 RESTART_POLICIES = ("no", "on-failure", "always")
 
 
@@ -68,17 +70,20 @@ def request(
     silence: float | None = None,
     on_silence: str = "mark",
     limits: dict[str, Any] | None = None,
+    input: bool = False,
     agent_id: str | None = None,
     caller: Mapping[str, str] | None = None,
 ) -> Request:
     """Check and complete a wish for an agent, as the calling process would start it; times in seconds.
 
     `max_restarts`: by policy, without a healthy spell between (None: the policy's own). `limits`: memory in bytes, cpu
-    in CPUs, tasks, each if it is limited. `agent_id` is a new one where the caller has not chosen (see new_id). A
-    `stdin` of "-" is what this process can read from its own, kept in a file, and so are bytes. `caller`: the
-    environment that it begins with, and that says whose agent it is; by default this process's own. Raises CannotStart
-    (126, 127), WrongUsage, TooDeep.
+    in CPUs, tasks, each if it is limited. A `stdin` of "-" is what this process can read from its own, kept in a file,
+    and so are bytes; with `input` it stays open instead (see control.send_input). `agent_id` is a new one where the
+    caller has not chosen (see new_id). `caller`: the environment that it begins with, and that says whose agent it is;
+    by default this process's own. Raises CannotStart (126, 127), WrongUsage, TooDeep.
     """
+    if input and stdin is not None:
+        raise WrongUsage("--input excludes --stdin", "send the file: swarmctl send AGENT --close - < FILE")
     caller = os.environ if caller is None else caller
     agent_id = agent_id or new_id()
     directory = _directory(cwd)
@@ -96,12 +101,13 @@ def request(
         silence=silence,
         on_silence=on_silence,
         limits=limits,
+        input=input,
     )
     if stdin == "-" or isinstance(stdin, bytes):
         spec["stdin"] = _keep_stdin(home, agent_id, _read_stdin() if isinstance(stdin, str) else [stdin])
     known = {"name": name, "labels": labels or {}, "parent": parent, "depth": depth}
     known |= {"restart": restart, "max_restarts": max_restarts, "host": os.uname().nodename, "spawner": myself()}
-    shown = {key: spec[key] for key in ("command", "cwd", "timeout", "grace", "silence", "on_silence", "limits")}
+    shown = {key: spec[key] for key in SHOWN}
     spawned = events.agent_spawned(agent_id, **known, **shown, run=1)
     return Request(agent_id, spawned, {**spec, "agent": spawned.data})
 

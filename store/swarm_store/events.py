@@ -2,7 +2,7 @@
 
 An event is an immutable, past-tense fact, `entity:action`. All but output carry the agent they are about as `key`, so
 that one agent's history is read without the others', and without output. Output carries the child's bytes as `payload`,
-just as they came, and the byte range they are of the run's stdout or stderr.
+just as they came, and the byte range they are of the run's stdout or stderr; input the bytes that the child is to read.
 """
 
 from __future__ import annotations
@@ -54,6 +54,9 @@ TOKEN_REVOKED = "token:revoked"
 # inbox/<id>: what somebody asks of an agent.
 CANCEL_REQUESTED = "cancel:requested"
 SIGNAL_REQUESTED = "signal:requested"
+INPUT_SENT = "input:sent"
+INPUT_CLOSED = "input:closed"
+INPUT_TYPES = (INPUT_SENT, INPUT_CLOSED)
 
 # requests/<hash>: what a caller who named its request asked for; it is done once, however often it is asked for.
 REQUEST_ACCEPTED = "request:accepted"
@@ -248,6 +251,16 @@ def signal_requested(agent_id: str, run: int, *, signal: str) -> Event:
 def request_accepted(agent_id: str, *, body: str) -> Event:
     """This request made the agent. `body`: SHA-256 of what was asked for, so that another one is told from it."""
     return Event(REQUEST_ACCEPTED, {"body": body}, agent_id, None)
+
+
+def input_sent(agent_id: str, run: int, payload: bytes) -> Event:
+    """Bytes for the child's standard input, after all that were sent to the run before."""
+    return Event(INPUT_SENT, {"run": run, "bytes": len(payload)}, agent_id, payload)
+
+
+def input_closed(agent_id: str, run: int) -> Event:
+    """No more input comes for this run: after what was sent before, its child reads the end of the file."""
+    return Event(INPUT_CLOSED, {"run": run}, agent_id, None)
 
 
 def supervisor_started(*, supervisor: Data, host: str, version: str) -> Event:

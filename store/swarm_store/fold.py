@@ -78,6 +78,7 @@ def _spawned(agent_id: str, data: dict[str, Any], time: str) -> Agent:
         "silence": data.get("silence"),
         "on_silence": data.get("on_silence", "mark"),
         "limits": data.get("limits"),
+        "input": data.get("input", False),
         "host": data.get("host"),
         "spawner": data.get("spawner"),
     }

@@ -27,7 +27,7 @@ PAGE = 1000
 # What agent:spawned says of an agent.
 SPAWNED_WITH = (
     *("name", "labels", "command", "cwd", "run", "parent", "depth", "spawner", "host"),
-    *("restart", "max_restarts", "timeout", "grace", "silence", "on_silence"),
+    *("restart", "max_restarts", "timeout", "grace", "silence", "on_silence", "input"),
 )
 STEP, MOST_STEP = 16, 512  # records deleted in one transaction: fewer where it takes longer than
 STEP_SECONDS = 0.003  # under the write lock

@@ -100,4 +100,5 @@ def test_a_daemon_loads_next_to_nothing(swarm: Swarm) -> None:
     assert got.status == 0, got
     loaded = set(got.text.split())
     assert "swarm_daemon.agent" in loaded
+    assert not loaded & {"swarm_daemon.input", "swarm_daemon.holder"}  # of agents that take input
     assert not loaded & (NOT_IN_A_DAEMON | HEAVY | {"rich", "typer", "psutil"})
