@@ -29,6 +29,7 @@ VERBS = {
     "wait": "wait",
     "cancel": "cancel",
     "signal": "signal_agent",
+    "send": "send",
     "restart": "restart",
     "rm": "rm",
     "prune": "prune",

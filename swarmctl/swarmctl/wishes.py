@@ -26,6 +26,7 @@ class Wish(BaseModel):
     labels: dict[str, str] = {}
     cwd: str | None = None
     env: dict[str, str] = {}
+    input: bool = False
     restart: Literal["no", "on-failure", "always"] = "no"
     max_restarts: Annotated[int, Field(ge=0, le=1 << 31)] | None = None
     timeout: Seconds | None = None

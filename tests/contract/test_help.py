@@ -10,7 +10,7 @@ import pytest
 from support.cli import Swarm
 
 README = Path(__file__).parents[2] / "README.md"
-VERBS = "spawn list show logs events wait cancel signal restart rm prune supervisor systemd doctor".split()  # noqa: SIM905
+VERBS = "spawn list show logs events wait cancel signal send restart rm prune supervisor systemd doctor".split()  # noqa: SIM905
 
 
 def verbs_of(swarm: Swarm) -> list[str]:
@@ -91,7 +91,7 @@ def test_completion_offers_options(swarm: Swarm) -> None:
     assert {"--all", "--state", "--label", "--json"} <= set(complete(swarm, "swarmctl list --"))
 
 
-@pytest.mark.parametrize("verb", ["show", "logs", "events", "wait", "cancel", "signal", "restart", "rm"])
+@pytest.mark.parametrize("verb", ["show", "logs", "events", "wait", "cancel", "signal", "send", "restart", "rm"])
 def test_completion_offers_ids_and_names(swarm: Swarm, verb: str) -> None:
     """Where an agent is wanted, ids and names are offered, of the ended too."""
     agent = swarm.ended("true", "--name", "zebra")

@@ -33,6 +33,7 @@ def spawn(
     cwd: Annotated[str | None, typer.Option(metavar="DIR", help="Run there; by default, here.")] = None,
     env: Annotated[list[str] | None, typer.Option(metavar="K=V", help="A variable; may be repeated.")] = None,
     stdin: Annotated[str | None, typer.Option(metavar="FILE", help="Its standard input; - keeps ours.")] = None,
+    input: Annotated[bool, typer.Option("--input", help="Its standard input stays open, for swarmctl send.")] = False,
     restart: Annotated[
         str,
         typer.Option(metavar="no|on-failure|always", help="When a supervisor starts it again."),
@@ -67,7 +68,8 @@ def spawn(
     Where it cannot be: status 127 if the command is not found, 126 if it is not executable, and nothing is spawned.
     A line for --from has the same options: {"command": ["make"], "name": "build", "labels": {"team": "web"},
     "cwd": "/src", "env": {"CI": "1"}, "stdin": "in.txt", "timeout": "1h", "grace": "10s", "restart": "on-failure",
-    "max_restarts": 3, "silence": "10m", "on_silence": "restart", "memory": "2G", "cpu": "150%", "tasks": 100}
+    "max_restarts": 3, "silence": "10m", "on_silence": "restart", "memory": "2G", "cpu": "150%", "tasks": 100};
+    and in place of "stdin" "input": true.
     Limits are of the agent with all its processes, and are refused where nothing here can enforce them.
 
     \b
@@ -75,15 +77,16 @@ def spawn(
       swarmctl spawn --name build -- make -j4
       swarmctl spawn --label team=web --timeout 1h -- claude -p "fix the tests"
       id=$(swarmctl spawn -- sh -c 'sleep 5; exit 3'); swarmctl wait $id
+      swarmctl spawn --name calc --input -- bc; swarmctl send calc '2 ^ 100'
       swarmctl spawn --memory 2G --cpu 150% --tasks 200 -- make -j4
       swarmctl spawn --from jobs.jsonl
     """
     if follow and (wait or json):
         raise WrongUsage("--follow excludes --wait and --json", "leave one out")
     if from_file is not None:
-        one_only = (command, name, label, cwd, env, stdin, timeout, grace, max_restarts, silence, follow or None)
-        limits = (memory, cpu, tasks)
-        if any(given is not None for given in (*one_only, *limits)) or (restart, on_silence) != ("no", "mark"):
+        one_only = (command, name, label, cwd, env, stdin, timeout, grace, max_restarts, silence)
+        limits, flags = (memory, cpu, tasks), (follow or None, input or None)
+        if any(given is not None for given in (*one_only, *limits, *flags)) or (restart, on_silence) != ("no", "mark"):
             raise WrongUsage("--from takes its options from the file's lines", "leave the others out")
         from ..jobs import read_jobs  # pydantic: only this form of spawn pays for it
 
@@ -92,6 +95,7 @@ def spawn(
         if not command:
             raise WrongUsage("no command to run", "swarmctl spawn -- COMMAND...")
         given: dict[str, Any] = {"name": name, "labels": label or [], "cwd": cwd, "env": env or [], "stdin": stdin}
+        given["input"] = input
         given |= {"restart": restart, "max_restarts": max_restarts, "timeout": timeout, "grace": grace}
         given |= {"memory": memory, "cpu": cpu, "tasks": tasks}
         wishes = [_wish(command, silence=silence, on_silence=on_silence, **given)]
@@ -116,6 +120,7 @@ def _wish(command: list[str], **given: Any) -> dict[str, Any]:
         "cwd": given["cwd"],
         "env": values.environment(given["env"]),
         "stdin": given["stdin"],
+        "input": given["input"],
         "restart": given["restart"],
         "max_restarts": given["max_restarts"],
         "on_silence": given["on_silence"],
