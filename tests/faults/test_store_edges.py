@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from support.facts import happened, is_dense, is_locked, life, note, notes
 from support.programs import run
 from swarm_store import follow, health, registry
+from swarm_store.bells import Bell, wait
 from swarm_store.errors import IllegalTransition, LogUnusable, NoSuchAgent, OffsetConflict, ProducerFenced, SwarmError
 from swarm_store.events import output_written
 from swarm_store.home import Home
@@ -158,8 +160,21 @@ def test_a_foreign_database_with_a_version_is_refused(home: Home, write: bool) -
 
 def test_nothing_is_left_of_a_follower_that_could_not_begin(home: Home, log: Log) -> None:
     """When one of several bells cannot be hung, those before it are taken down."""
+    (Path(home.bells) / "taken").touch()  # where a bell's directory would be
     with pytest.raises(LogUnusable):
-        next(follow.follow(log, {"s": 0, "x" * 300: 0}))
+        next(follow.follow(log, {"s": 0, "taken": 0}))
+    assert os.listdir(home.bells) == ["taken"]
+
+
+def test_a_stream_with_a_very_long_name_can_be_followed(home: Home, log: Log) -> None:
+    """A name that is longer than a file's may be, or is no ASCII, has a bell all the same, and one of its own."""
+    names = ["x" * 300, "x" * 301, "é/%00" * 60]
+    bells = [Bell(home, name) for name in names]
+    for name, bell in zip(names, bells, strict=True):
+        log.append(name, [])
+        assert wait([bell], 10) and not wait([other for other in bells if other is not bell], 0)
+    for bell in bells:
+        bell.close()
     assert os.listdir(home.bells) == []
 
 
