@@ -200,6 +200,19 @@ def test_of_one_agent(swarm: Swarm, server: Server) -> None:
     assert refusal(asked(server, path="/v1/agents/mine", token=token), 403)
 
 
+def test_of_a_removed_agent(swarm: Swarm, server: Server) -> None:
+    """A token of a removed agent opens nothing of one that bears the old id as its name."""
+    mine = swarm.ended("true")
+    token = made(swarm, "--control", "--agent", mine)
+    swarm.ok("rm", mine)
+    heir = swarm.ended("true", "--name", mine)
+    assert asked(server, path=f"/v1/agents/{mine}").json()["id"] == heir
+    for path in (f"/v1/agents/{mine}", f"/v1/stream/agents/{mine}", f"/v1/agents/{mine}/output"):
+        assert refusal(asked(server, path=path, token=token), 404) == "the agent has been removed"
+    assert asked(server, "DELETE", path=f"/v1/agents/{mine}", token=token).status_code == 404
+    assert swarm.agent(heir)["id"] == heir
+
+
 def test_an_expired_token(swarm: Swarm, server: Server) -> None:
     """A token whose time is over is 401, and says so to whoever has it."""
     token = made(swarm, "--read", "--expires", "0.4")

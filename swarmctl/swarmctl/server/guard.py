@@ -135,6 +135,8 @@ class Guard:
             token = self._token(self._keys, head.get(b"authorization"))
             if not rights.may(token, scope["method"], scope["raw_path"]):
                 raise Refused(403, f"token {token.id} does not allow this", "swarmctl token list shows what it allows")
+            if token.agents is not None and not self._keys.is_agent(rights.agent_of(scope["raw_path"])):
+                raise Refused(404, "the agent has been removed", "its token is for nothing else")
         length = head.get(b"content-length", b"0")
         if scope["path"] != BULK and int(length) > self._settings.most_body:
             raise Refused(413, f"the body is larger than {self._settings.most_body} bytes", "send it in pieces")

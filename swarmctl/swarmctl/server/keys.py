@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-from swarm_store import tokens
+from swarm_store import registry, tokens
 from swarm_store.bells import NET, Bell
 from swarm_store.clock import now
 from swarm_store.errors import LogUnusable
@@ -61,6 +61,10 @@ class Keys:
         """Whether what was begun with a token is to end too: it was revoked, or has expired."""
         token = self._known.get(token_id)
         return token is None or tokens.state(token, now()) in (tokens.REVOKED, tokens.EXPIRED)
+
+    def is_agent(self, agent_id: str | None) -> bool:
+        """Whether an agent has that very id: once it is removed, another may bear it as its name. Raises SwarmError."""
+        return agent_id is not None and registry.get(self._log, agent_id) is not None
 
     async def use(self, token: Token) -> str:
         """Count one use where uses are counted: good, or why it opens nothing. Raises SwarmError where it cannot be."""

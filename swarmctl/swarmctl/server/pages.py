@@ -33,12 +33,9 @@ POLICY = "; ".join(
         "trusted-types 'none'",
     )
 )
-_HEADERS: Headers = [
+_HEADERS: Headers = [  # beside those that every response has: guard.security_headers
     (b"content-security-policy", POLICY.encode()),
-    (b"x-content-type-options", b"nosniff"),
-    (b"referrer-policy", b"no-referrer"),
     (b"cross-origin-opener-policy", b"same-origin"),
-    (b"cross-origin-resource-policy", b"same-origin"),
     (b"permissions-policy", b"camera=(), geolocation=(), microphone=()"),
     (b"cache-control", b"no-cache"),  # kept, and asked about each time: a new version is there at once
 ]
