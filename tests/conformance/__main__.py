@@ -20,11 +20,12 @@ from support.servers import serving
 HERE = Path(__file__).resolve().parent
 TESTS = 338  # 332, and 6 of subscriptions, which a server opts in to
 LONG_POLL_SECONDS = "0.5"  # what the suite expects
+PAGE = "https://example.com"  # where the page is from that the suite plays: others are refused
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m conformance", description=__doc__)
-    parser.add_argument("--url", help="a server that runs already, with --no-token and a long-poll of half a second")
+    parser.add_argument("--url", help=f"one that runs already, --no-token --long-poll 0.5 --allow-origin {PAGE}")
     given, arguments = parser.parse_known_args()
     try:
         modules = node.install()
@@ -34,7 +35,8 @@ def main() -> int:
     if given.url:
         return _suite(modules, given.url, arguments)
     with tempfile.TemporaryDirectory(prefix="swarm-conformance-") as place:
-        with serving(Path(place, "home"), "--no-token", "--long-poll", LONG_POLL_SECONDS) as server:
+        options = ("--no-token", "--long-poll", LONG_POLL_SECONDS, "--allow-origin", PAGE)
+        with serving(Path(place, "home"), *options) as server:
             status = _suite(modules, server.url, arguments)
         print(server.complaints(), end="", file=sys.stderr)
         return status
