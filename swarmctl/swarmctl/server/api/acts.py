@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body, Query, Request, Response
+from fastapi import Body, Query, Request, Response
 
 from swarm_daemon import control
 from swarm_daemon import spawn as spawning
@@ -15,12 +15,12 @@ from swarm_store.log import Log
 
 from ... import agents, home
 from . import models
-from .answers import as_json, problems
+from .answers import as_json, new_router, problems
 from .endings import Endings
 from .queries import AgentWord, WaitAgent
 from .work import Here, Work
 
-router = APIRouter(tags=["agents"])
+router = new_router("agents")
 MARGIN = 30.0  # seconds beyond the grace period in which a daemon must have ended a killed tree
 _ACCEPTED: dict[int | str, dict[str, Any]] = {202: {"model": models.Agent, "description": "It has been asked to."}}
 
@@ -116,4 +116,6 @@ async def restart_agent(
 
 
 async def _answer(here: Work, agent: Agent, status: int = 200) -> Response:
+    if agent["ended_at"]:  # which needs no look at the machine, and may be told to many at once
+        return as_json({**agent, "status": agent["state"]}, status)
     return await here.read(lambda log: as_json(home.with_status(log, [agent])[0], status))

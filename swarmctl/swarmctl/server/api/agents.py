@@ -8,7 +8,7 @@ import os
 from itertools import islice
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Response
+from fastapi import Query, Response
 
 from swarm_daemon import control
 from swarm_daemon import spawn as spawning
@@ -20,11 +20,11 @@ from swarm_store.requests import Once
 
 from ... import agents, home
 from . import models
-from .answers import as_json, problems
+from .answers import as_json, new_router, problems
 from .queries import AgentWord, IdempotencyKey, ListAgents, ShowAgent
 from .work import Here
 
-router = APIRouter(tags=["agents"])
+router = new_router("agents")
 # What an agent need not know of the server: its tokens, and what systemd tells its own service.
 NOT_PASSED_ON = frozenset(
     [

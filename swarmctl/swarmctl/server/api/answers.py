@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from fastapi import Response
+from fastapi import APIRouter, Response
+from fastapi.routing import APIRoute
 
 from .. import problem
 from .models import Invalid, Problem
 
+PREFIX = "/v1"
 NO_STORE = {"cache-control": "no-store"}
 BYTES = "application/octet-stream"
 LINES = "application/x-ndjson"
@@ -35,6 +37,15 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {
         status: {"model": Invalid if status == 422 else Problem, "description": _WHAT[status]} for status in statuses
     }
+
+
+def new_router(tag: str) -> APIRouter:
+    """A router on /v1 whose operations are named after their functions, and have the errors that every one can have."""
+    return APIRouter(prefix=PREFIX, tags=[tag], responses=problems(*EVERYWHERE), generate_unique_id_function=_operation)
+
+
+def _operation(route: APIRoute) -> str:
+    return route.name
 
 
 def of_bytes(media_type: str, description: str) -> dict[int | str, dict[str, Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 from swarm_store import events, lifecycle, registry
 from swarm_store.errors import SwarmError
@@ -22,7 +23,7 @@ class Endings:
 
     def __init__(self, work: Work) -> None:
         self._work = work
-        self._waiting: dict[str, set[asyncio.Future[Record | None]]] = {}
+        self._waiting: dict[str, set[asyncio.Future[Agent | None]]] = {}
         self._reader: asyncio.Task[None] | None = None
         self._listens = asyncio.Event()
 
@@ -40,7 +41,7 @@ class Endings:
 
     async def of(self, agent: Agent, timeout: float, run: int | None = None) -> Agent | None:
         """The agent when it has ended, or a later one than `run` has begun; None where it has not in `timeout`."""
-        future: asyncio.Future[Record | None] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[Agent | None] = asyncio.get_running_loop().create_future()
         waiters = self._waiting.setdefault(agent["id"], set())
         waiters.add(future)
         try:
@@ -52,7 +53,7 @@ class Endings:
             if not waiters and self._waiting.get(agent["id"]) is waiters:
                 del self._waiting[agent["id"]]
 
-    async def _of(self, agent: Agent, run: int | None, future: asyncio.Future[Record | None]) -> Agent | None:
+    async def _of(self, agent: Agent, run: int | None, future: asyncio.Future[Agent | None]) -> Agent | None:
         if self._reader is None or self._reader.done():
             self._listens.clear()
             self._reader = asyncio.create_task(self._read())
@@ -60,8 +61,7 @@ class Endings:
         agent = await self._work.read(lambda log: registry.get(log, agent["id"]) or ended.as_it_was(log, agent))
         if agent["state"] in lifecycle.TERMINAL or (run is not None and agent["run"] > run):
             return agent
-        record = await future
-        return None if record is None else await self._work.read(lambda log: _as_ended(log, agent, record))
+        return await future
 
     async def _read(self) -> None:
         """Read the registry from now on, and tell those who wait; ends when nobody does."""
@@ -81,8 +81,9 @@ class Endings:
                     continue
                 for record in page:
                     start = record.offset + 1
-                    if record.type in ended.BEFORE:
-                        _tell(self._waiting.get(record.key or "", set()), record)
+                    if record.type in ended.BEFORE and record.key in self._waiting:
+                        agent = await self._work.read(partial(_as_ended, record=record))
+                        _tell(self._waiting.get(record.key, set()), agent)
                 if not page:
                     await topic.wait(seen, self._work.settings.long_poll)
 
@@ -94,16 +95,16 @@ class Endings:
                 await asyncio.sleep(RETRY_SECONDS)
 
 
-def _as_ended(log: Log, agent: Agent, record: Record) -> Agent:
+def _as_ended(log: Log, record: Record) -> Agent | None:
     """The agent after the record that ended its run; it may have been restarted, or removed, by now."""
-    known = registry.get(log, agent["id"])
+    assert record.key is not None
+    known = registry.get(log, record.key)
     if known is not None and known["run"] == record.data["run"] and known["state"] in lifecycle.TERMINAL:
         return known
-    until = [one for one in registry.history(log, agent["id"]) if one.position <= record.position]
-    return fold(until).get(agent["id"]) or ended.after(agent, record)
+    return fold(one for one in registry.history(log, record.key) if one.position <= record.position).get(record.key)
 
 
-def _tell(waiters: set[asyncio.Future[Record | None]], record: Record | None) -> None:
+def _tell(waiters: set[asyncio.Future[Agent | None]], agent: Agent | None) -> None:
     for waiter in waiters:
         if not waiter.done():
-            waiter.set_result(record)
+            waiter.set_result(agent)

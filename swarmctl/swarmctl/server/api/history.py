@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from itertools import chain, islice
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Response
+from fastapi import Query, Response
 from fastapi.responses import StreamingResponse
 
 from swarm_store import events as vocabulary
@@ -26,11 +26,11 @@ from ...output import Chosen, print_so_far
 from ...streams import Printer
 from ..hub import wait_for_any
 from . import models
-from .answers import BYTES, NO_STORE, as_json, of_bytes
+from .answers import BYTES, NO_STORE, as_json, new_router, of_bytes
 from .queries import AgentWord, ListEvents, ListLastLines, ReadOutput
 from .work import Here, Work
 
-router = APIRouter(tags=["log"])
+router = new_router("log")
 MOST_BYTES = 4 << 20  # of output on a page of events
 
 

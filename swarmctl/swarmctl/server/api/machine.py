@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import os
 
-from fastapi import APIRouter, Response
+from fastapi import Response
 
 from ... import __version__
 from ...condition import examined, supervision
 from . import models
-from .answers import as_json
+from .answers import as_json, new_router
 from .work import Here
 
-router = APIRouter(tags=["machine"])
+router = new_router("machine")
 
 
 @router.get("/info", response_model=models.Info)

@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from typing import Annotated, Any, BinaryIO
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import Query, Request, Response
 from fastapi.responses import FileResponse, StreamingResponse
 from starlette.background import BackgroundTask
 
@@ -22,11 +22,11 @@ from swarm_store.transfer import export, take_in
 
 from ... import pruning
 from . import models
-from .answers import LINES, NO_STORE, as_json, of_bytes, problems
+from .answers import LINES, NO_STORE, as_json, new_router, of_bytes, problems
 from .queries import ExportLog
 from .work import Here, Work
 
-router = APIRouter(tags=["log"])
+router = new_router("log")
 DATABASE = "application/vnd.sqlite3"
 BLOCK = 64 << 10
 IN_MEMORY = 1 << 20  # bytes of an import; more is kept in a file
