@@ -1,0 +1,144 @@
+"""What can be asked of a server, one function a question. Pure, see `exchange`.
+
+What takes long on the server (a wait, a cancel) is asked for in pieces of PATIENCE seconds, so that no proxy on the way
+loses patience first.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+from urllib.parse import quote
+
+from .exchange import FOREVER, Feed, Item, Request, Steps, ask, get, post
+from .types import Agent, SpawnOptions
+
+PATIENCE = 20.0  # seconds that the server is asked to wait in one request
+PAGE = 500
+
+
+def path_of(agent: str, *more: str) -> str:
+    """The path of an agent's resource; every word of a path is one segment."""
+    return "/".join(["/v1/agents", quote(agent, safe=""), *more])
+
+
+def spawn(command: Sequence[str], options: SpawnOptions, key: str | None) -> Steps[Agent]:
+    """Have an agent spawned; with the same `key` (made here if None) the same agent, however often it is asked."""
+    body: dict[str, Any] = {"command": list(command), **{k: v for k, v in options.items() if v is not None}}
+    stdin = body.get("stdin")
+    if isinstance(stdin, bytes):
+        del body["stdin"]
+        body["stdin_base64"] = base64.b64encode(stdin).decode("ascii")
+    answer = yield from ask(post("/v1/agents", body, key=key or new_key()))
+    return cast(Agent, answer.json())
+
+
+def new_key() -> str:
+    """An idempotency key that nobody else makes."""
+    return os.urandom(16).hex()
+
+
+def find(agent: str, *, at: str | None = None, patient: bool = False) -> Steps[Agent]:
+    """The agent that a word means, or meant: an id, the start of one, or a name.
+
+    `patient`: a server that is away is waited for.
+    """
+    answer = yield from ask(get(path_of(agent), ("at", at)), until=FOREVER if patient else 0.0)
+    return cast(Agent, answer.json())
+
+
+def agents(
+    *,
+    all: bool = False,
+    states: Sequence[str] = (),
+    labels: Sequence[str] = (),
+    name: str | None = None,
+    query: str | None = None,
+    at: str | None = None,
+) -> Feed[list[Agent]]:
+    """Pages of agents, in the order they were spawned: those that live, with `all` the ended too."""
+    params: list[tuple[str, object]] = [("all", all or None), *(("state", one) for one in states)]
+    params += [*(("label", one) for one in labels), ("name", name), ("q", query), ("at", at), ("limit", PAGE)]
+    after = None
+    while True:
+        page = (yield from ask(get("/v1/agents", *params, ("after", after)))).json()
+        yield Item(page["agents"])
+        after = page["next"]
+        if after is None:
+            return
+
+
+def ended(agent: str, *, run: int | None = None, timeout: float | None = None) -> Steps[Agent | None]:
+    """The agent, when its run (by default its latest) has ended; None if it has not within `timeout` seconds.
+
+    A server that goes away meanwhile is waited for too.
+    """
+    deadline = None if timeout is None else time.monotonic() + timeout
+    while True:
+        left = PATIENCE if deadline is None else max(0.0, min(PATIENCE, deadline - time.monotonic()))
+        request = get(path_of(agent, "wait"), ("timeout", f"{left:.3f}"), ("run", run), waits=left)
+        answer = yield from ask(request, until=FOREVER if deadline is None else deadline)
+        if answer.status == 200:
+            return cast(Agent, answer.json())
+        if deadline is not None and time.monotonic() >= deadline:
+            return None
+
+
+def in_time(agent: Agent | None, word: str) -> Agent:
+    """The agent that was waited for. Raises TimeoutError where it has not ended."""
+    if agent is None:
+        raise TimeoutError(f"agent {word} has not ended")
+    return agent
+
+
+def cancel(agent: str, *, signal: str, grace: float | None) -> Steps[None]:
+    """Have an agent ended, or its restart withdrawn; returns when it has been asked."""
+    yield from ask(post(path_of(agent, "cancel"), {"signal": signal, "grace": grace}))
+
+
+def signal(agent: str, name: str) -> Steps[None]:
+    """Have a signal sent to an agent's process group."""
+    yield from ask(post(path_of(agent, "signal"), {"signal": name}))
+
+
+def restart(agent: str, *, grace: float | None) -> Steps[Agent]:
+    """Have an agent started again, as a new run; one that lives is ended first."""
+    answer = yield from ask(post(path_of(agent, "restart"), {} if grace is None else {"grace": grace}))
+    return cast(Agent, answer.json())
+
+
+def send(agent: str, data: bytes, *, close: bool, key: str | None) -> Steps[None]:
+    """Have bytes sent to an agent's standard input, once however often they are asked for with the same `key`."""
+    body = {"base64": base64.b64encode(data).decode("ascii"), "close": close}
+    yield from ask(post(path_of(agent, "input"), body, key=key or new_key()))
+
+
+def remove(agent: str) -> Steps[None]:
+    """Have an ended agent forgotten."""
+    yield from ask(Request("DELETE", path_of(agent)))
+
+
+def prune(
+    *, older_than: float | None, keep: int | None, larger_than: int | None, labels: Sequence[str], dry_run: bool
+) -> Steps[list[str]]:
+    """Have ended agents forgotten by age (seconds), number or the log's size (bytes); their ids."""
+    body = {"older_than": older_than, "keep": keep, "larger_than": larger_than}
+    body |= {"labels": list(labels), "dry_run": dry_run}  # type: ignore[dict-item]
+    answer = yield from ask(post("/v1/prune", body))
+    return [str(one) for one in answer.json()["removed"]]
+
+
+def report(of: str) -> Steps[Any]:
+    """What the server says of itself (`info`), of the `supervisor`, or of the state directory (`doctor`)."""
+    return (yield from ask(get(f"/v1/{of}"))).json()
+
+
+def take_in(lines: bytes) -> Steps[list[str]]:
+    """Have agents of an export taken in; their ids."""
+    request = Request("POST", "/v1/import", body=lines, headers=(("content-type", "application/x-ndjson"),))
+    answer = yield from ask(request)
+    found: Mapping[str, Any] = answer.json()
+    return [str(one) for one in found["imported"]]

@@ -1,0 +1,141 @@
+"""What comes back from a server, as it comes: plain dicts of its JSON, and bytes.
+
+Times in dicts are RFC 3339 in UTC, as text; durations are seconds. What is not known is None.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from typing import Any, Literal, NamedTuple, NotRequired, TypedDict
+
+from swarm_store.clock import microseconds
+from swarm_store.events import OUTPUT_TYPES, Record
+
+StreamName = Literal["stdout", "stderr"]
+STREAM_OF: dict[str, StreamName] = {OUTPUT_TYPES["stdout"]: "stdout", OUTPUT_TYPES["stderr"]: "stderr"}
+
+
+class Process(TypedDict):
+    """A process, so that no reused PID is mistaken: its start in clock ticks, and the boot."""
+
+    pid: int
+    start: int
+    boot: str
+
+
+class Agent(TypedDict):
+    """An agent, as `swarmctl list --json` shows it; newer servers say more."""
+
+    id: str
+    name: str | None
+    state: str
+    status: NotRequired[str]
+    labels: dict[str, str]
+    command: list[str]
+    cwd: str
+    run: int
+    created_at: str
+    exit_code: int | None
+    signal: str | None
+    reason: str | None
+    started_at: str | None
+    ended_at: str | None
+    seconds: float | None
+    daemon: Process | None
+    keeper: Process | None
+    child: Process | None
+    limited_by: str | None
+    silent_since: str | None
+    output: dict[str, Any] | None
+    resources: dict[str, Any] | None
+    left: int | None
+    parent: str | None
+    depth: int
+    restart: str
+    max_restarts: int | None
+    restarts: int
+    no_more_restarts: str | None
+    timeout: float | None
+    grace: float | None
+    silence: float | None
+    on_silence: str
+    limits: dict[str, float] | None
+    host: str | None
+    spawner: Process | None
+
+
+class Event(TypedDict):
+    """A record of the log; what has bytes has them as `text` or `base64`."""
+
+    position: int
+    stream: str
+    offset: int
+    time: str
+    type: str
+    agent: str | None
+    data: dict[str, Any]
+    text: NotRequired[str]
+    base64: NotRequired[str]
+
+
+class SpawnOptions(TypedDict, total=False):
+    """How an agent is to be run, all of it optional: see `swarmctl spawn --help`. Memory in bytes, cpu in CPUs."""
+
+    name: str | None
+    labels: Mapping[str, str]
+    cwd: str | None
+    env: Mapping[str, str]
+    stdin: str | bytes | None
+    restart: Literal["no", "on-failure", "always"]
+    max_restarts: int | None
+    timeout: float | None
+    grace: float | None
+    silence: float | None
+    on_silence: Literal["mark", "restart"]
+    memory: int | None
+    cpu: float | None
+    tasks: int | None
+    input: bool
+
+
+class Chunk(NamedTuple):
+    """Bytes of an agent's output, [start, start + len) of that run's stream; `time` in microseconds since 1970."""
+
+    bytes: bytes
+    stream: StreamName
+    run: int
+    start: int
+    time: int
+
+
+class Change(NamedTuple):
+    """What became of an agent: `agent` is what it is now, None where it was removed.
+
+    `operation` is `insert`, `update` or `delete`; `reset` (and no id) where all that was said before is void.
+    """
+
+    operation: str
+    id: str
+    agent: Agent | None
+
+
+def record(event: Event) -> Record:
+    """The log's own form of an event."""
+    return Record(
+        event["position"],
+        event["stream"],
+        event["offset"],
+        microseconds(event["time"]),
+        event["type"],
+        event["agent"],
+        event["data"],
+        payload(event),
+    )
+
+
+def payload(event: Event) -> bytes | None:
+    """The bytes that an event carries."""
+    if "text" in event:
+        return event["text"].encode()
+    return base64.b64decode(event["base64"]) if "base64" in event else None
