@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 from fastapi import Response
+
+from swarm_store.log import Log
 
 from ... import __version__
 from ...condition import examined, supervision
@@ -18,8 +21,12 @@ router = new_router("machine")
 @router.get("/info", response_model=models.Info)
 async def show_info(here: Here) -> Response:
     """Which log this is, and who serves it."""
-    log, epoch = await here.read(lambda log: (log.fact("log"), int(log.fact("epoch"))))
-    return as_json({"version": __version__, "log": log, "epoch": epoch, "host": os.uname().nodename})
+    return await here.read(lambda log: as_json(_info(log)))
+
+
+def _info(log: Log) -> dict[str, Any]:
+    which = {"log": log.fact("log"), "epoch": int(log.fact("epoch")), "position": log.position()}
+    return {"version": __version__, **which, "host": os.uname().nodename}
 
 
 @router.get("/doctor", response_model=models.Report)

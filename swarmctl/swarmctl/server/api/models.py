@@ -280,6 +280,7 @@ class Info(BaseModel):
     version: Annotated[str, Field(description="Of swarmctl.")]
     log: Annotated[str, Field(description="The log's UUID.")]
     epoch: Annotated[int, Field(description="How often the log was recovered.")]
+    position: Annotated[int, Field(description="Of the log's last record; what happens from now on comes after it.")]
     host: str
 
 
