@@ -16,7 +16,7 @@ from typer.core import TyperGroup
 
 from swarm_store.errors import SwarmError
 
-from . import __version__
+from . import __version__, elsewhere
 
 # Verb → its module, whose `verb` has one command, or several: then they are verbs below it. The order is the help's.
 VERBS = {
@@ -82,14 +82,23 @@ def _version(wanted: bool) -> None:
 def swarmctl(
     context: typer.Context,
     version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Show the version."),
+    server: str = typer.Option(
+        None,
+        metavar="URL",
+        help="Use the swarm behind this swarmctl serve: http://HOST:PORT, https://… or unix:PATH; else $SWARM_SERVER.",
+    ),
+    token: str = typer.Option(None, metavar="T", help="The token for it; better in a file, or in $SWARM_TOKEN."),
+    token_file: str = typer.Option(None, metavar="FILE", help="A file with the token; else $SWARM_TOKEN_FILE."),
+    insecure: bool = typer.Option(False, "--insecure", help="Let the token go to another machine unencrypted."),
 ) -> None:
     """Run AI agents, or any commands, for hours: detached, logged, nothing lost whoever dies.
 
-    State lives in $SWARM_HOME, else in $XDG_STATE_HOME/swarmctl.
+    State lives in $SWARM_HOME, else in $XDG_STATE_HOME/swarmctl; or on the machine of a --server.
     """
     if context.invoked_subcommand is None:
         print(context.get_help(), file=sys.stderr)
         raise typer.Exit(2)
+    elsewhere.choose(server, token, token_file, insecure)
 
 
 def run() -> int:

@@ -15,7 +15,8 @@ ahead: str | None = None  # the id of the agent whose daemon is loading
 def main() -> None:
     """Run the command line and exit with its status."""
     _fill_closed()
-    if sys.argv[1:2] == ["spawn"] and not {"-h", "--help"} & set(sys.argv):
+    is_here = not os.environ.get("SWARM_SERVER")  # where --server is said, it stands before the verb
+    if sys.argv[1:2] == ["spawn"] and is_here and not {"-h", "--help"} & set(sys.argv):
         _start_daemon_ahead()
     from .app import run
 

@@ -72,17 +72,3 @@ def resolve_all(log: Log, words: list[str]) -> list[Agent]:
     """The agents that `words` mean, each once, in order. Raises NoSuchAgent or WrongUsage for the first bad one."""
     found = {agent["id"]: agent for agent in (registry.resolve(log, word) for word in words)}
     return list(found.values())
-
-
-def complete_agent(incomplete: str) -> list[tuple[str, str]]:
-    """Ids and names that begin so, with what they are: for shell completion, which must never fail."""
-    try:
-        with reading() as log:
-            agents = registry.agents(log, ended=True)
-    except Exception:
-        return []
-    words = []
-    for agent in agents[-500:]:
-        what = " ".join([agent["state"], *agent["command"]])[:60]
-        words += [(word, what) for word in (agent["name"], agent["id"]) if word and word.startswith(incomplete)]
-    return words

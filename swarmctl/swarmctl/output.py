@@ -21,6 +21,14 @@ class Chosen(NamedTuple):
     since: int = 0
     to: int = FOREVER
 
+    def is_of(self, record: Record) -> bool:
+        """Whether it is of such a stream and run, whenever it was written."""
+        return record.type in self.types and self.run in (None, record.data["run"])
+
+    def is_in_time(self, record: Record) -> bool:
+        """Whether it was written between the two times."""
+        return self.since <= record.time < self.to
+
     def read(self, log: Log, stream: str, *, start: int = 0, until: int = FOREVER) -> list[Record]:
         """A page of `stream` from the offset `start` on."""
         return log.read(stream, start=start, until=until, limit=PAGE, **self._asdict())

@@ -8,7 +8,7 @@ import typer
 
 from swarm_store.backup import backup as copy
 
-from .. import home
+from .. import elsewhere, home
 from .options import HELP, ForceOption, new_verb
 
 verb = new_verb()
@@ -27,5 +27,8 @@ def backup(
     Examples:
       swarmctl backup /backups/swarm-$(date +%F).db
     """
+    if far := elsewhere.far():
+        far.backup(file, force=force)
+        return
     with home.reading() as log:
         copy(log, file, force=force)

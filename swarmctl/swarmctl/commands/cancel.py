@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from typing import Annotated
 
 import typer
@@ -13,7 +14,7 @@ from swarm_store.errors import NotPossible, SwarmError, WrongUsage
 from swarm_store.fold import Agent
 from swarm_store.log import Log
 
-from .. import home, values
+from .. import elsewhere, home, values
 from ..progress import progress
 from .options import HELP, OptionalAgents, new_verb
 from .waiting import ends
@@ -46,8 +47,15 @@ def cancel(
     """
     values.check_signal(signal)
     seconds = None if grace is None else values.duration(grace)
+    if not agent and not label and not all:
+        raise WrongUsage("no agent is named", "name one, or use --label or --all")
+    if far := elsewhere.far():
+        far.cancel(agent or [], label or [], all, signal, seconds, wait=not no_wait)
+        return
     with home.writing() as log:
-        agents = _chosen(log, agent or [], label or [], all)
+        named = home.resolve_all(log, agent or [])
+        known = registry.agents(log, ended=True) if label or all else []
+        agents = chosen(named, known, [] if all else label or [])
         waiting = [one for one in agents if one["ended_at"]]
         for one in waiting:
             _withdraw(log, one, named=bool(agent))
@@ -55,18 +63,20 @@ def cancel(
         end(log, agents, signal, seconds, named=bool(agent), wait=not no_wait)
 
 
-def _chosen(log: Log, words: list[str], labels: list[str], all: bool) -> list[Agent]:
-    if not words and not labels and not all:
-        raise WrongUsage("no agent is named", "name one, or use --label or --all")
-    named = home.resolve_all(log, words)
-    ended = [agent["id"] for agent in named if agent["ended_at"] and not lifecycle.may_be_restarted(agent)]
+def chosen(named: list[Agent], known: list[Agent], labels: list[str]) -> list[Agent]:
+    """The agents to be cancelled: those `named`, and of the others that are `known` those that have the labels.
+
+    Raises NotPossible where a named one has ended for good.
+    """
+    ended = [agent["id"] for agent in named if not _may_be_cancelled(agent)]
     if ended:
         raise NotPossible(f"already ended: {', '.join(ended)}", "nothing was cancelled")
-    if not labels and not all:
-        return named
-    known = [one for one in registry.agents(log, ended=True) if not one["ended_at"] or lifecycle.may_be_restarted(one)]
-    also = [agent for agent in known if all or values.has_labels(agent["labels"], labels)]
+    also = [one for one in known if _may_be_cancelled(one) and values.has_labels(one["labels"], labels)]
     return list({agent["id"]: agent for agent in [*named, *also]}.values())
+
+
+def _may_be_cancelled(agent: Agent) -> bool:
+    return not agent["ended_at"] or lifecycle.may_be_restarted(agent)
 
 
 def end(
@@ -97,10 +107,19 @@ def _ask(log: Log, agent: Agent, signal: str, grace: float | None, *, named: boo
 
 
 def _wait(log: Log, agents: list[Agent], grace: float | None) -> None:
-    longest = max((grace if grace is not None else agent["grace"] or 0 for agent in agents), default=0.0)
+    see_ended(agents, ends(log, agents, longest(agents, grace)))
+
+
+def longest(agents: list[Agent], grace: float | None) -> float:
+    """How many seconds the end of all of them may take."""
+    return MARGIN + max((grace if grace is not None else agent["grace"] or 0 for agent in agents), default=0.0)
+
+
+def see_ended(agents: list[Agent], ending: Iterable[Agent]) -> None:
+    """Wait until all have ended. Raises SwarmError where some do not."""
     left = {agent["id"] for agent in agents}
     with progress("cancelling", len(agents)) as advance:
-        for one in ends(log, agents, longest + MARGIN):
+        for one in ending:
             left.discard(one["id"])
             advance()
     if left:

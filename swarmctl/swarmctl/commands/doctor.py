@@ -10,7 +10,7 @@ import typer
 from swarm_daemon.repair import repair
 from swarm_store.home import locate
 
-from .. import render
+from .. import elsewhere, render
 from ..condition import examined
 from .options import HELP, JsonOption, new_verb
 
@@ -33,11 +33,12 @@ def doctor(
       swarmctl doctor --fix
       swarmctl doctor --json | jq '.[] | select(.ok | not)'
     """
-    home = locate()
     if fix:
-        for done in repair(home):
+        elsewhere.only_here("doctor --fix")
+        for done in repair(locate()):
             print(render.printable(f"fixed: {done}" if not done.startswith("failed") else done), file=sys.stderr)
-    findings = examined(home)
+    far = elsewhere.far()
+    findings = examined(locate()) if far is None else far.findings()
     if json:
         print(render.as_json([finding._asdict() for finding in findings]))
     else:

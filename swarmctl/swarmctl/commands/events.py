@@ -16,8 +16,8 @@ from swarm_store.follow import follow_all
 from swarm_store.log import FOREVER, Log
 from swarm_store.opening import NoLog
 
-from .. import history, home
-from ..home import complete_agent
+from .. import elsewhere, history, home
+from ..completion import complete_agent
 from ..streams import Json, event_as_text
 from .options import HELP, FollowOption, JsonOption, new_verb
 
@@ -43,22 +43,25 @@ def events(
       swarmctl events -f --type agent:exited --json
       swarmctl events --after 1200 --type stdout:written
     """
+    far = elsewhere.far()
+    writer = Json("no" if not json else "lines" if follow else "array")
+    for page in (_found if far is None else far.events)(agent, follow, min(after, FOREVER - 1), type or []):
+        for record in page:
+            _print(record, writer)
+        sys.stdout.flush()
+    writer.end()
+
+
+def _found(agent: str | None, follow: bool, after: int, types: list[str]) -> Iterator[list[Record]]:
     try:
         log = home.patiently(home.writing()) if follow else home.reading()
     except NoLog:
         if agent:
             raise
-        if json:
-            print("[]")
         return
     with log:
         key = history.agent_id(log, agent) if agent else None
-        writer = Json("no" if not json else "lines" if follow else "array")
-        for page in _pages(log, follow, min(after, FOREVER) + 1, type or [], key):
-            for record in page:
-                _print(record, writer)
-            sys.stdout.flush()
-        writer.end()
+        yield from _pages(log, follow, after + 1, types, key)
 
 
 def _pages(log: Log, follow: bool, start: int, types: list[str], key: str | None) -> Iterator[list[Record]]:

@@ -10,7 +10,7 @@ import typer
 from swarm_store.aside import written_aside
 from swarm_store.transfer import export as lines_of
 
-from .. import home
+from .. import elsewhere, home
 from .options import HELP, ForceOption, OptionalAgents, new_verb
 
 verb = new_verb()
@@ -32,6 +32,9 @@ def export(
       swarmctl export build --output build.jsonl
       swarmctl export | ssh elsewhere swarmctl import -
     """
+    if far := elsewhere.far():
+        far.export(agent or [], output, force=force)
+        return
     with home.reading() as log:
         agents = home.resolve_all(log, agent) if agent else None
         if output is None:

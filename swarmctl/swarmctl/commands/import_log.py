@@ -13,7 +13,7 @@ from swarm_daemon import control
 from swarm_store.errors import WrongUsage
 from swarm_store.transfer import take_in
 
-from .. import home
+from .. import elsewhere, home
 from .options import HELP, new_verb
 
 verb = new_verb()
@@ -33,6 +33,11 @@ def import_log(
       swarmctl import log.jsonl
       swarmctl export build | SWARM_HOME=/elsewhere swarmctl import -
     """
+    if far := elsewhere.far():
+        with _readable(file) as lines:
+            for agent_id in far.swarm.take_in(lines.read()):
+                print(agent_id)
+        return
     with _readable(file) as lines, home.writing() as log:
         control.finish_removals(log)
         for agent_id in take_in(log, lines):

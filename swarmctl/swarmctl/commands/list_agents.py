@@ -7,9 +7,10 @@ from typing import Annotated
 import typer
 
 from swarm_store import lifecycle
+from swarm_store.fold import Agent
 from swarm_store.opening import NoLog
 
-from .. import home, render
+from .. import elsewhere, home, render
 from ..agents import Wanted, check_states, listed
 from .options import HELP, JsonOption, new_verb
 
@@ -43,11 +44,8 @@ def list_agents(
       swarmctl list --at 10m --json | jq -r '.[].id'
     """
     wanted = Wanted(all, check_states(state), tuple(label or ()))
-    try:
-        with home.reading() as log:
-            agents = listed(log, wanted, at)
-    except NoLog:
-        agents = []
+    far = elsewhere.far()
+    agents = _listed(wanted, at) if far is None else far.agents(wanted, at)
     if quiet:
         for agent in agents:
             print(agent["id"])
@@ -57,4 +55,12 @@ def list_agents(
     else:
         render.table(agents)
     if at is None:
-        home.hint_lost(agents)
+        (far or home).hint_lost(agents)
+
+
+def _listed(wanted: Wanted, at: str | None) -> list[Agent]:
+    try:
+        with home.reading() as log:
+            return listed(log, wanted, at)
+    except NoLog:
+        return []

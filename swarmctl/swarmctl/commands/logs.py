@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import typer
 
@@ -13,7 +13,7 @@ from swarm_store.follow import follow as follow_streams
 from swarm_store.lifecycle import TERMINAL
 from swarm_store.log import FOREVER, Log
 
-from .. import home, values
+from .. import elsewhere, home, values
 from ..output import Chosen, print_so_far
 from ..streams import JsonForm, Printer
 from .options import HELP, AgentsArgument, FollowOption, JsonOption, new_verb
@@ -49,20 +49,37 @@ def logs(
         raise WrongUsage("--follow and --until exclude each other", "leave one out")
     types = list(events.OUTPUT_TYPES.values()) if stream is None else [events.OUTPUT_TYPES[stream]]
     span = (0 if since is None else values.moment(since), FOREVER if until is None else values.moment(until))
-    with home.patiently(home.reading()) if follow else home.reading() as log:
-        agents = home.resolve_all(log, agent)
-        form: JsonForm = "no" if not json else "lines" if follow else "array"
+    form: JsonForm = "no" if not json else "lines" if follow else "array"
+    shown = Shown(times, form, last, follow, cut=last is not None or since is not None)
+    far = elsewhere.far()
+    (_show if far is None else far.show_output)(agent, Chosen(types, run, *span), shown)
+
+
+class Shown(NamedTuple):
+    """How output is shown; `last`: so many lines of what is there, `cut`: reading begins in the middle."""
+
+    times: bool
+    json: JsonForm
+    last: int | None
+    follow: bool
+    cut: bool
+
+    def printer(self, agents: list[Agent]) -> Printer:
+        """What prints the output of these agents so."""
         names = {events.agent_stream(one["id"]): one["name"] or one["id"] for one in agents}
-        printer = Printer(
-            names, prefix=len(agents) > 1, times=times, json=form, cut=last is not None or since is not None
-        )
-        chosen = Chosen(types, run, *span)
+        return Printer(names, prefix=len(agents) > 1, times=self.times, json=self.json, cut=self.cut)
+
+
+def _show(words: list[str], chosen: Chosen, shown: Shown) -> None:
+    with home.patiently(home.reading()) if shown.follow else home.reading() as log:
+        agents = home.resolve_all(log, words)
+        printer = shown.printer(agents)
         starts = {}
-        for name in names:
+        for name in (events.agent_stream(one["id"]) for one in agents):
             starts[name] = log.head(name)
-            for _ in print_so_far(log, printer, name, chosen, last, starts[name]):
+            for _ in print_so_far(log, printer, name, chosen, shown.last, starts[name]):
                 pass
-        if follow:
+        if shown.follow:
             follow_output(log, printer, agents, starts, chosen)
         printer.rest()
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from ..home import complete_agent
+from ..completion import complete_agent
 
 AgentArgument = Annotated[
     str,

@@ -9,7 +9,7 @@ import typer
 from swarm_store.errors import WrongUsage
 from swarm_store.retention import Policy
 
-from .. import home, pruning, values
+from .. import elsewhere, home, pruning, values
 from ..progress import progress
 from .options import HELP, new_verb
 
@@ -52,8 +52,11 @@ def prune(
     if older_than is None and keep is None and larger_than is None:
         raise WrongUsage("what to delete is not said", "give --older-than, --keep or --larger-than")
     policy = retention(older_than, keep, larger_than)
-
     labels = label or []
+    if far := elsewhere.far():
+        for one in far.swarm.prune(**policy._asdict(), labels=labels, dry_run=dry_run):
+            print(one)
+        return
     with home.reading() if dry_run else home.writing() as log:
         due = pruning.due(log, policy, labels)
         if dry_run:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json as json_text
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -11,7 +11,7 @@ from swarm_daemon import spawn
 from swarm_store import registry
 from swarm_store.lifecycle import LIVE
 
-from .. import home, values
+from .. import elsewhere, home, values
 from .cancel import end
 from .options import HELP, AgentArgument, JsonOption, new_verb
 
@@ -38,10 +38,15 @@ def restart(
       swarmctl restart build --grace 30s && swarmctl logs -f build
     """
     seconds = None if grace is None else values.duration(grace)
+    far = elsewhere.far()
+    started = _restart(agent, seconds) if far is None else far.restart(agent, seconds)
+    print(json_text.dumps(started) if json else started["id"])
+
+
+def _restart(word: str, grace: float | None) -> dict[str, Any]:
     with home.writing() as log:
-        found = registry.resolve(log, agent)
+        found = registry.resolve(log, word)
         if found["state"] in LIVE:
-            end(log, [found], "TERM", seconds)
+            end(log, [found], "TERM", grace)
             found = registry.resolve(log, found["id"])
-        started = spawn.restart(log, found)
-    print(json_text.dumps({"id": found["id"], "run": found["run"] + 1, **started}) if json else found["id"])
+        return {"id": found["id"], "run": found["run"] + 1, **spawn.restart(log, found)}

@@ -10,6 +10,7 @@ import typer
 from swarm_store.errors import SwarmError
 from swarm_store.home import locate
 
+from .. import elsewhere
 from .options import HELP, new_verb
 
 verb = new_verb()
@@ -44,6 +45,7 @@ def serve(
       swarmctl serve --port 8080
       swarmctl serve --uds ~/swarm.sock
     """
+    elsewhere.only_here("serve")
     try:
         from ..server.listen import serve as run
         from ..server.settings import Settings

@@ -8,7 +8,7 @@ import typer
 
 from swarm_store.fold import Agent
 
-from .. import agents, home, render
+from .. import agents, elsewhere, home, render
 from .options import HELP, AgentArgument, JsonOption, new_verb
 
 verb = new_verb()
@@ -30,15 +30,20 @@ def show(
       swarmctl show build
       swarmctl show 7f3k --json | jq .exit_code
     """
-    with home.reading() as log:
-        found = agents.found(log, agent, at)
+    far = elsewhere.far()
+    found = _found(agent, at) if far is None else far.agent(agent, at)
     if json:
         print(render.as_json(found))
         return
     for key, value in found.items():
         print(f"{key:<16} {_text(key, value, found)}")
     if at is None:
-        home.hint_lost([found])
+        (far or home).hint_lost([found])
+
+
+def _found(word: str, at: str | None) -> Agent:
+    with home.reading() as log:
+        return agents.found(log, word, at)
 
 
 def _text(key: str, value: Any, agent: Agent) -> str:

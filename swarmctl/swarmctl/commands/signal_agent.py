@@ -8,7 +8,7 @@ import typer
 
 from swarm_daemon import control
 
-from .. import home, values
+from .. import elsewhere, home, values
 from .options import HELP, AgentArgument, new_verb
 
 verb = new_verb()
@@ -27,6 +27,9 @@ def signal_agent(
       swarmctl signal build STOP
     """
     values.check_signal(signal)
+    if far := elsewhere.far():
+        far.swarm.signal(agent, signal)
+        return
     with home.writing() as log:
         (found,) = home.resolve_all(log, [agent])
         control.ask_signal(log, found, signal)

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json as json_text
 import sys
+from collections.abc import Iterable
 from contextlib import nullcontext
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import typer
 
 from swarm_daemon import spawn as spawning
 from swarm_store import events, registry
-from swarm_store.errors import CannotStart, SwarmError, WrongUsage
+from swarm_store.errors import SwarmError, WrongUsage
+from swarm_store.fold import Agent
 from swarm_store.log import Log
 
-from .. import entry, home, values
+from .. import elsewhere, entry, home, values
 from ..output import Chosen
 from ..progress import progress
 from ..streams import Printer
@@ -99,13 +101,46 @@ def spawn(
         given |= {"restart": restart, "max_restarts": max_restarts, "timeout": timeout, "grace": grace}
         given |= {"memory": memory, "cpu": cpu, "tasks": tasks}
         wishes = [_wish(command, silence=silence, on_silence=on_silence, **given)]
-    with in_an_agents_place() if wait or follow else nullcontext(), home.writing() as log:
-        outcomes = _spawn(log, wishes, quiet=follow, as_json=json, many=from_file is not None)
-        if follow and not _failures(outcomes):
-            return _follow(log, next(iter(outcomes)))
-        if wait:
-            return _wait(log, outcomes)
-        return _failures(outcomes)
+    said = Said(quiet=follow, as_json=json, many=from_file is not None)
+    with in_an_agents_place() if wait or follow else nullcontext():
+        if far := elsewhere.far():
+            return far.spawn(wishes, said, follow=follow, wait=wait)
+        with home.writing() as log:
+            outcomes = _spawn(log, wishes, said)
+            if follow and not failures(outcomes):
+                return _follow(log, next(iter(outcomes)))
+            if wait:
+                return _wait(log, outcomes)
+            return failures(outcomes)
+
+
+Outcomes = dict[str, dict[str, Any] | SwarmError]  # id → the identities of daemon and child, or why there are none
+
+
+class Said(NamedTuple):
+    """How it is said what became of wishes: ids on stderr (`quiet`), as JSON, and whether there may be many."""
+
+    quiet: bool
+    as_json: bool
+    many: bool
+
+    def say(self, outcomes: Outcomes) -> None:
+        """Print ids in order, and on stderr why any could not start; raises that where there is only one."""
+        started = [{"id": one, **outcome} for one, outcome in outcomes.items() if isinstance(outcome, dict)]
+        if self.as_json:
+            if self.many:
+                print(json_text.dumps(started), flush=True)
+            elif started:
+                print(json_text.dumps(started[0]), flush=True)
+        else:
+            for one in started:
+                print(one["id"], file=sys.stderr if self.quiet else sys.stdout, flush=True)
+        for agent_id, outcome in outcomes.items():
+            if isinstance(outcome, SwarmError):
+                if not self.many:
+                    raise outcome
+                who = agent_id if ":" in agent_id else f"agent {agent_id}"  # where it stood, if it was never one
+                print(f"swarmctl: {who}: {outcome.message}; {outcome.hint}", file=sys.stderr)
 
 
 def _wish(command: list[str], **given: Any) -> dict[str, Any]:
@@ -133,30 +168,15 @@ def _wish(command: list[str], **given: Any) -> dict[str, Any]:
     }
 
 
-def _spawn(
-    log: Log, wishes: list[dict[str, Any]], *, quiet: bool, as_json: bool, many: bool
-) -> dict[str, dict[str, Any] | CannotStart]:
-    """Spawn all, print their ids in order, and on stderr why any could not start; the outcome of each."""
+def _spawn(log: Log, wishes: list[dict[str, Any]], said: Said) -> Outcomes:
+    """Spawn all, and say what became of them."""
     requests = _requests(log, wishes)
-    outcomes: dict[str, dict[str, Any] | CannotStart] = {request.agent_id: {} for request in requests}
+    outcomes: Outcomes = {request.agent_id: {} for request in requests}
     with progress("spawning", len(requests)) as advance:
         for agent_id, outcome in spawning.spawn(log, requests):
             outcomes[agent_id] = outcome
             advance()
-    started = [{"id": one, **outcome} for one, outcome in outcomes.items() if isinstance(outcome, dict)]
-    if as_json:
-        if many:
-            print(json_text.dumps(started), flush=True)
-        elif started:
-            print(json_text.dumps(started[0]), flush=True)
-    else:
-        for one in started:
-            print(one["id"], file=sys.stderr if quiet else sys.stdout, flush=True)
-    for agent_id, outcome in outcomes.items():
-        if isinstance(outcome, CannotStart):
-            if not many:
-                raise outcome
-            print(f"swarmctl: agent {agent_id}: {outcome.message}; {outcome.hint}", file=sys.stderr)
+    said.say(outcomes)
     return outcomes
 
 
@@ -184,26 +204,31 @@ def _request(log: Log, wish: dict[str, Any], agent_id: str | None) -> spawning.R
         raise
 
 
-def _failures(outcomes: dict[str, dict[str, Any] | CannotStart]) -> int:
-    return int(any(isinstance(outcome, CannotStart) for outcome in outcomes.values()))
+def failures(outcomes: Outcomes) -> int:
+    """The status of a spawn that waits for nothing."""
+    return int(any(isinstance(outcome, SwarmError) for outcome in outcomes.values()))
 
 
-def _wait(log: Log, outcomes: dict[str, dict[str, Any] | CannotStart]) -> int:
-    """Wait for all, and give the status of the first, in the order spawned, that is not 0."""
+def _wait(log: Log, outcomes: Outcomes) -> int:
     agents = [agent for one in outcomes if (agent := registry.get(log, one))]
+    return status_of_all(outcomes, agents, ends(log, agents, None))
+
+
+def status_of_all(outcomes: Outcomes, agents: list[Agent], ending: Iterable[Agent]) -> int:
+    """Wait for all, and give the status of the first, in the order spawned, that is not 0."""
     ended = {}
     try:
         with progress("running", len(agents)) as advance:
-            for one in ends(log, agents, None):
+            for one in ending:
                 ended[one["id"]] = status(one)
                 advance()
     except KeyboardInterrupt:
-        _say_going_on([agent["id"] for agent in agents if agent["id"] not in ended] or list(outcomes))
+        say_going_on([agent["id"] for agent in agents if agent["id"] not in ended] or list(outcomes))
         raise
     return next((code for one in outcomes if (code := ended.get(one, FAILED_OURSELVES))), 0)
 
 
-def _say_going_on(ids: list[str]) -> None:
+def say_going_on(ids: list[str]) -> None:
     """An interrupt ends this command, not what it has spawned."""
     print(f"swarmctl: still running: {' '.join(ids)}; swarmctl logs -f {ids[0]}", file=sys.stderr)
 
@@ -217,7 +242,7 @@ def _follow(log: Log, agent_id: str) -> int:
     try:
         follow_output(log, printer, [agent], {stream: 0}, Chosen(list(events.OUTPUT_TYPES.values())))
     except KeyboardInterrupt:
-        _say_going_on([agent_id])
+        say_going_on([agent_id])
         raise
     ended = registry.get(log, agent_id)
     return status(ended) if ended else FAILED_OURSELVES

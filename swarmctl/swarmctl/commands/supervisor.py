@@ -16,7 +16,7 @@ from swarm_store.errors import LogUnusable, SwarmError
 from swarm_store.home import locate
 from swarm_supervisor import singleton
 
-from .. import __version__, home, render
+from .. import __version__, elsewhere, home, render
 from ..condition import supervision
 from .options import HELP, JsonOption, new_verb
 from .prune import Keep, LargerThan, OlderThan, retention
@@ -56,6 +56,7 @@ def run(
       swarmctl supervisor run --older-than 30d --keep 100
       swarmctl supervisor run --once
     """
+    elsewhere.only_here("supervisor run")
     policy = retention(older_than, keep, larger_than)
     try:
         home.writing().close()  # here, because making a log loads what a supervisor never needs again
@@ -77,7 +78,8 @@ def status(json: JsonOption = False) -> int:
       swarmctl supervisor status
       swarmctl supervisor status --json | jq .pid
     """
-    known = supervision(locate())
+    far = elsewhere.far()
+    known = supervision(locate()) if far is None else far.swarm.report("supervisor")
     last = known["last"]
     if json:
         print(render.as_json(known))
@@ -104,6 +106,7 @@ def stop() -> None:
     Examples:
       swarmctl supervisor stop
     """
+    elsewhere.only_here("supervisor stop")
     holder = singleton.holder(locate())
     if holder is None:
         raise SwarmError("no supervisor runs", "nothing was stopped")

@@ -12,6 +12,7 @@ import typer
 
 from swarm_store.errors import SwarmError
 
+from .. import elsewhere
 from ..units import SERVER, SUPERVISOR, Manager, run
 from .options import HELP, new_group
 
@@ -109,6 +110,7 @@ def _units(serve: bool) -> list[str]:
 
 
 def _manager(system: bool | None) -> Manager:
+    elsewhere.only_here("systemd")
     return Manager(system=os.geteuid() == 0 if system is None else system)
 
 

@@ -12,6 +12,7 @@ from swarm_daemon.signals import number_of
 from swarm_store import events, registry
 from swarm_store.bells import NET
 from swarm_store.errors import SwarmError
+from swarm_store.events import Record
 from swarm_store.fold import Agent
 from swarm_store.follow import follow
 from swarm_store.lifecycle import LOST, TERMINAL
@@ -29,23 +30,36 @@ def ends(log: Log, agents: list[Agent], timeout: float | None) -> Iterator[Agent
     """Each of `agents` when it has ended, in the order in which they do; stops after `timeout` seconds."""
     deadline = None if timeout is None else time.monotonic() + timeout
     start = log.head(events.REGISTRY)
-    left = {agent["id"]: registry.get(log, agent["id"]) or as_it_was(log, agent) for agent in agents}
+    left = Left(registry.get(log, agent["id"]) or as_it_was(log, agent) for agent in agents)
     orphans = Orphans(log)
     opening = log.openings
     for page in follow(log, {events.REGISTRY: start}, types=list(BEFORE), deadline=deadline):
         if log.openings != opening:  # another log, recovered or restored: what it says counts
             opening = log.openings
-            left = {one: registry.get(log, one) or agent for one, agent in left.items()}
-        # Folded here rather than looked up: an agent may be removed before this process wakes.
-        for record in page:
-            if record.key in left:
-                left[record.key] = after(left[record.key], record)
-        for one in [one for one, agent in left.items() if agent["state"] in TERMINAL]:
-            yield left.pop(one)
-        if not left:
+            left = Left(registry.get(log, agent["id"]) or agent for agent in left.agents())
+        yield from left.ended_by(page)
+        if not left.agents():
             return
         if not page:
-            orphans.look(left)
+            orphans.look(agent["id"] for agent in left.agents())
+
+
+class Left:
+    """Agents that are waited for. Folded from events rather than looked up: one may be removed before we wake."""
+
+    def __init__(self, agents: Iterable[Agent]) -> None:
+        self._left = {agent["id"]: agent for agent in agents}
+
+    def agents(self) -> list[Agent]:
+        """Those that have not ended."""
+        return list(self._left.values())
+
+    def ended_by(self, page: Iterable[Record]) -> list[Agent]:
+        """Those that have ended after these events, or before; they are waited for no more."""
+        for record in page:
+            if record.key in self._left:
+                self._left[record.key] = after(self._left[record.key], record)
+        return [self._left.pop(one["id"]) for one in self.agents() if one["state"] in TERMINAL]
 
 
 class Orphans:

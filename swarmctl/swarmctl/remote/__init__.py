@@ -1,0 +1,7 @@
+"""The far side of the commands: what they ask of a server instead of the log. Loaded with --server alone.
+
+session     the server of one command: what the command asks of it
+waiting     until agents have ended
+output      what agents have written, and are writing
+spawning    agents spawned there from options and files that are here
+"""

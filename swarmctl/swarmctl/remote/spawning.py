@@ -1,0 +1,95 @@
+"""Agents spawned elsewhere, from options that are given here: files that they name are read here, and sent."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any, NamedTuple, cast
+
+from swarm_store.errors import NoSuchAgent, SwarmError, WrongUsage
+from swarm_store.events import OUTPUT_TYPES
+
+from ..client import Agent, SpawnOptions
+from ..commands.logs import Shown
+from ..commands.spawn import Outcomes, Said, failures, say_going_on, status_of_all
+from ..commands.waiting import FAILED_OURSELVES, status
+from ..output import Chosen
+from ..progress import progress
+from .session import Session
+
+
+class Wish(NamedTuple):
+    """What to run and how; `line` is where it stood in a file of many."""
+
+    command: list[str]
+    options: SpawnOptions
+    line: str
+
+
+def spawn(session: Session, given: list[dict[str, Any]], said: Said, *, follow: bool, wait: bool) -> int:
+    """Spawn agents, say what became of each, and wait for them where that is wanted; the command's status.
+
+    Each by itself: where one cannot be, the others are nevertheless.
+    """
+    wishes = [_wish(one) for one in given]
+    with progress("spawning", len(wishes)) as advance:
+        spawned = session.of_each(lambda wish: _spawned(session, wish, advance), wishes)
+    outcomes: Outcomes = {}
+    for wish, outcome in zip(wishes, spawned, strict=True):
+        if isinstance(outcome, SwarmError):
+            outcomes[wish.line] = outcome
+        else:
+            outcomes[outcome["id"]] = {"daemon": outcome["daemon"], "child": outcome["child"]}
+    said.say(outcomes)
+    ids = [one for one, outcome in outcomes.items() if not isinstance(outcome, SwarmError)]
+    if follow and not failures(outcomes):
+        return _follow(session, ids[0])
+    if wait:
+        agents = session.resolve_all(ids)
+        return status_of_all(outcomes, agents, session.ends(agents, None))
+    return failures(outcomes)
+
+
+def _wish(given: dict[str, Any]) -> Wish:
+    """A wish as the server takes it. Raises WrongUsage for a file that cannot be read here."""
+    left = dict(given)
+    command, line = left.pop("command"), left.pop("line", "")
+    options = {**left, **left.pop("limits")}
+    del options["limits"]
+    if options["stdin"] is not None:
+        options["stdin"] = _read(options["stdin"], line)
+    return Wish(command, cast(SpawnOptions, options), line)
+
+
+def _read(path: str, line: str) -> bytes:
+    try:
+        if path == "-":
+            return sys.stdin.buffer.read()
+        with open(path, "rb") as file:
+            return file.read()
+    except OSError as error:
+        where, spared = (f"{line}: ", "; nothing was spawned") if line else ("", "")
+        what = f"{where}not a file that can be read: {path}"
+        raise WrongUsage(what, f"name another with --stdin, or - for our own{spared}") from error
+
+
+def _spawned(session: Session, wish: Wish, advance: Callable[[], None]) -> Agent | SwarmError:
+    try:
+        return session.swarm.spawn(wish.command, **wish.options)
+    except SwarmError as error:
+        return error
+    finally:
+        advance()
+
+
+def _follow(session: Session, agent_id: str) -> int:
+    """Show the agent's output until it ends; leaving does not end it."""
+    try:
+        shown = Shown(times=False, json="no", last=None, follow=True, cut=False)
+        session.show_output([agent_id], Chosen(list(OUTPUT_TYPES.values())), shown)
+        return status(session.agent(agent_id))
+    except KeyboardInterrupt:
+        say_going_on([agent_id])
+        raise
+    except NoSuchAgent:
+        return FAILED_OURSELVES

@@ -1,0 +1,45 @@
+"""A swarm as somebody elsewhere has it: the command line with --server, in a home where there is nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from support.cli import Swarm
+from support.servers import Server, serving
+
+
+class Far(Swarm):
+    """The commands of one swarm, all of them given through its server."""
+
+    def __init__(self, near: Swarm, server: Server) -> None:
+        super().__init__(near.cwd / "nothing-is-here", near.cwd)
+        self.near = near
+        self.server = server
+        self.env |= {"SWARM_SERVER": server.url, "SWARM_TOKEN_FILE": str(near.home / "token")}
+        if not (near.home / "token").exists():
+            (near.home / "token").write_text("x")  # TEMP
+        self._port = server.port if not server.url.startswith("unix:") else None
+
+    def kill_server(self) -> None:
+        """As a machine that loses its power."""
+        self.server.process.kill()
+        self.server.process.wait()
+
+    def start_server(self) -> None:
+        """Another one, in the place of the one that was."""
+        self.server = Server(self.near.home, "--port", str(self._port)).up()
+
+
+@contextmanager
+def far_from(near: Swarm, *options: str) -> Iterator[Far]:
+    """A server of a swarm, and the command line at a distance; the server's directory is where tests are."""
+    with serving(near.home, *options) as server:
+        far = Far(near, server)
+        try:
+            yield far
+        finally:
+            far.clean_up()
+            far.server.end()
+            assert not Path(far.home).exists()  # nothing was done here
