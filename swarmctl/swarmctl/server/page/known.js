@@ -83,7 +83,7 @@ function scrolling(label, ...children) {
 
 /** Its runs, the latest first, each with its events. */
 export function historyPanel(events) {
-  return scrolling("Runs and events", runsOf(events).reverse().map(runElement));
+  return scrolling("Runs and events", ...runsOf(events).reverse().map(runElement));
 }
 
 /** Events by the run they are of, the oldest first: [{run, events}]. */

@@ -104,7 +104,8 @@ export class AgentList {
   move(by) {
     if (!this.chosen.length) return;
     const now = this.chosen.findIndex((agent) => agent.id === this.selected);
-    const next = now < 0 ? 0 : Math.max(0, Math.min(this.chosen.length - 1, now + by));
+    const from = now >= 0 ? now : by > 0 ? -1 : 1;
+    const next = Math.max(0, Math.min(this.chosen.length - 1, from + by));
     this.select(this.chosen[next].id);
   }
 
@@ -125,7 +126,7 @@ export class AgentList {
   #searchKey(event) {
     if (event.key === "ArrowDown" || event.key === "Enter") {
       event.preventDefault();
-      if (!this.chosen.some((agent) => agent.id === this.selected)) this.move(0);
+      if (!this.chosen.some((agent) => agent.id === this.selected)) this.move(1);
       if (event.key === "Enter" && this.selected) this.onOpen(this.selected);
       this.scroller.focus();
     } else if (event.key === "Escape") {

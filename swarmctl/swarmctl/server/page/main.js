@@ -13,7 +13,7 @@ import { byId, el, replace, setText } from "./dom.js";
 import { listen, showKeys } from "./keys.js";
 import { LastLines } from "./lasts.js";
 import { AgentList } from "./list.js";
-import { get, keepToken, takeToken } from "./session.js";
+import { agentPath, get, keepToken, takeToken } from "./session.js";
 import { spawn } from "./spawn.js";
 import { Follower } from "./streams.js";
 import { startTheme } from "./theme.js";
@@ -25,6 +25,9 @@ let info = {};
 let follower = null;
 let view = null; // the agent that is open
 let isAsking = false;
+let isNarrow = false; // the token is for some agents alone
+let narrowTimer = 0;
+const AGAIN = 2000; // ms
 const rights = () => info.rights ?? "control";
 const lasts = new LastLines(() => list.draw());
 const list = new AgentList(agents, lasts, { onOpen: (id) => go(id), onSpawn: () => doSpawn() });
@@ -46,6 +49,7 @@ function route() {
     list.selected = id;
     view = new AgentView(id, { onClose: () => go(null), onState: showLink, rights });
     replace(main, list.element, view.element);
+    if (isNarrow) onlyOne();
     refresh();
     timeline.close();
   } else {
@@ -98,6 +102,7 @@ function retry() {
 
 function start() {
   follower?.stop();
+  isNarrow = false;
   agents.reset();
   follower = new Follower("state/agents", {
     onBatch: (messages, offset, isUpToDate) => {
@@ -124,19 +129,22 @@ function start() {
   followTimeline();
 }
 
-/** A token of one agent sees no lists: only that agent, asked for by its id. */
+/** A token of one agent sees no lists: only that agent, asked for by its id while it is open. */
 async function onlyOne() {
+  isNarrow = true;
   agents.isWhole = true;
   if (!view) return toast("this token sees its own agents alone: open one with #/agents/ID", true);
+  const { id } = view;
   try {
-    const agent = await get(`/v1/agents/${encodeURIComponent(view.id)}`);
-    agents.apply([{ type: "agent", key: view.id, value: agent, headers: { operation: "insert" } }]);
+    const agent = await get(agentPath(id));
+    agents.apply([{ type: "agent", key: id, value: agent, headers: { operation: "insert" } }]);
     showLink("live");
-    refresh();
-    setTimeout(onlyOne, 2000);
   } catch (error) {
-    showLink("refused", error);
+    showLink(error.status ? "refused" : "waiting", error, AGAIN);
   }
+  refresh();
+  clearTimeout(narrowTimer);
+  narrowTimer = setTimeout(() => view?.id === id && onlyOne(), AGAIN);
 }
 
 async function askToken(why) {
@@ -151,7 +159,7 @@ async function askToken(why) {
       field(
         "Token",
         input("token", { type: "password", required: true, autofocus: true }),
-        "swarmctl serve prints an address that has it; or: swarmctl token create",
+        "it is in the file `token` of the state directory; swarmctl token create makes others",
       ),
     ],
     confirm: "Open",
