@@ -138,7 +138,7 @@ def test_the_same_as_on_the_machine(scene: tuple[Swarm, Far, str], line: str) ->
 
 
 def test_a_backup_is_written_here(scene: tuple[Swarm, Far, str], tmp_path: Path) -> None:
-    """`backup` through a server writes the log of that machine to a file of this one, and spares a file that is there."""
+    """`backup` through a server writes the log of that machine to a file here, and spares one that is there."""
     near, far, _ = scene
     home = tmp_path / "restored"
     home.mkdir(mode=0o700)

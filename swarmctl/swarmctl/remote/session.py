@@ -13,6 +13,7 @@ from swarm_store.events import Record
 from swarm_store.fold import Agent
 from swarm_store.home import locate
 
+from .. import values
 from ..agents import Wanted
 from ..client import Swarm, streams
 from ..client.types import record
@@ -54,6 +55,7 @@ class Session:
 
     def agents(self, wanted: Wanted, at: str | None = None) -> list[Agent]:
         """The agents that are wanted, as they are or as they were."""
+        _check_moment(at)
         found = self.swarm.agents(all=wanted.ended, states=sorted(wanted.states), labels=wanted.labels, at=at)
         return [cast(Agent, agent) for agent in found]
 
@@ -63,6 +65,7 @@ class Session:
 
     def agent(self, word: str, at: str | None = None) -> Agent:
         """The agent that `word` means, or meant. Raises NoSuchAgent or WrongUsage."""
+        _check_moment(at)
         return cast(Agent, self.swarm.get(word, at=at))
 
     def resolve_all(self, words: Sequence[str]) -> list[Agent]:
@@ -180,6 +183,12 @@ class Session:
 
     def _is_supervised(self) -> bool:
         return bool(self.swarm.report("supervisor")["running"])
+
+
+def _check_moment(at: str | None) -> None:
+    """Raises WrongUsage, in the words of the command line, for what is no position and no time."""
+    if at is not None and not (at.isascii() and at.isdigit()):
+        values.moment(at)
 
 
 def _keep(parts: Iterable[bytes], file: str, force: bool) -> None:
