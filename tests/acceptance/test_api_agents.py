@@ -200,6 +200,26 @@ def test_a_signal_reaches_the_agent(api: Api) -> None:
     api.ask("POST", f"/agents/{agent['id']}/signal", {"signal": "NONE"}, status=422)
 
 
+def test_input_is_read_once_and_in_order(api: Api) -> None:
+    """What is sent is read in order, bytes too; what is sent again with its key is not; the closed one is 409."""
+    agent = api.spawn("cat", input=True)
+    assert agent["input"]
+    place = f"/agents/{agent['id']}/input"
+    for body, key in (
+        ({"text": "é\n"}, "a"),
+        ({"base64": "/w=="}, "b"),
+        ({"text": "é\n"}, "a"),
+        ({"close": True}, "c"),
+    ):
+        api.ask("POST", place, body, status=202, headers={"Idempotency-Key": key})
+    assert api.get(f"/agents/{agent['id']}/wait")["exit_code"] == 0
+    assert api.ask("GET", f"/agents/{agent['id']}/output").content == "é\n".encode() + b"\xff"
+    api.ask("POST", place, {"text": "late"}, status=409)
+    api.ask("POST", f"/agents/{api.spawn('sleep 60')['id']}/input", {"text": "x"}, status=409)
+    api.ask("POST", place, {}, status=422)
+    api.ask("POST", "/agents", {"command": ["cat"], "input": True, "stdin": ""}, status=422)
+
+
 def test_restart_begins_another_run(api: Api) -> None:
     """A living agent is ended and started again; so is one that has ended, and each run has its output."""
     agent = api.spawn("echo run; sleep 60")

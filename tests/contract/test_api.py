@@ -33,6 +33,7 @@ ROUTES = {
     "cancel": ["cancel_agent"],
     "signal": ["signal_agent"],
     "restart": ["restart_agent"],
+    "send": ["send_input"],
     "rm": ["remove_agent"],
     "prune": ["prune_agents"],
     "backup": ["back_up_log"],
@@ -43,10 +44,14 @@ ROUTES = {
 }
 OF_THE_MACHINE = {
     "serve": "it is the server",
+    "top": "a picture of what the others tell",
     "token": "who may use a server is said where it is",
     "systemd": "what a machine runs at its start is its own to say",
 }
-BESIDE = {"show_info": "a client asks which log it speaks with"}
+BESIDE = {
+    "show_info": "a client asks which log it speaks with",
+    "list_last_lines": "a page shows what each of many agents does",
+}
 
 
 @pytest.fixture(scope="module")
@@ -82,8 +87,10 @@ def test_routes_stay(document: dict[str, Any]) -> None:
         "wait_agent": ("GET", "/v1/agents/{agent}/wait"),
         "cancel_agent": ("POST", "/v1/agents/{agent}/cancel"),
         "signal_agent": ("POST", "/v1/agents/{agent}/signal"),
+        "send_input": ("POST", "/v1/agents/{agent}/input"),
         "restart_agent": ("POST", "/v1/agents/{agent}/restart"),
         "read_output": ("GET", "/v1/agents/{agent}/output"),
+        "list_last_lines": ("GET", "/v1/last"),
         "list_events": ("GET", "/v1/events"),
         "prune_agents": ("POST", "/v1/prune"),
         "export_log": ("GET", "/v1/export"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from typing import Annotated, Any
 
 from fastapi import Body, Query, Request, Response
@@ -12,12 +14,13 @@ from swarm_store import lifecycle, registry
 from swarm_store.errors import NotPossible
 from swarm_store.fold import Agent
 from swarm_store.log import Log
+from swarm_store.transaction import Producer
 
 from ... import agents, home
 from . import models
 from .answers import as_json, new_router, problems
 from .endings import Endings
-from .queries import AgentWord, WaitAgent
+from .queries import AgentWord, InputKey, WaitAgent
 from .work import Here, Work
 
 router = new_router("agents")
@@ -88,6 +91,23 @@ async def signal_agent(here: Here, agent: AgentWord, body: models.SignalAgent) -
         return known
 
     return await _answer(here, await here.write(ask), 202)
+
+
+@router.post("/agents/{agent}/input", response_model=models.Agent, status_code=202, responses=problems(409))
+async def send_input(here: Here, agent: AgentWord, body: models.SendInput, key: InputKey = None) -> Response:
+    """Send an agent that was spawned with `input` what it is to read.
+
+    It is in the log when this is answered, and reaches the agent's standard input once and in order, whoever is killed.
+    """
+    data = base64.b64decode(body.base64) if body.base64 is not None else (body.text or "").encode()
+    producer = None if key is None else Producer(f"http:{hashlib.sha256(key.encode()).hexdigest()}", 0, 1)
+
+    def send(log: Log) -> Agent:
+        known = registry.resolve(log, agent)
+        control.send_input(log, known, data, close=body.close, producer=producer)
+        return known
+
+    return await _answer(here, await here.write(send), 202)
 
 
 @router.post("/agents/{agent}/restart", response_model=models.Agent, responses=problems(409))

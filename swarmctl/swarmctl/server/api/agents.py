@@ -73,7 +73,9 @@ async def spawn_agent(here: Here, body: models.SpawnAgent, key: IdempotencyKey =
     It does not end with the server. Its environment is the server's own, less what concerns the server alone, and
     `env`. Where the command is not found (exit_code 127) or not executable (126), nothing is spawned.
     """
-    once = None if key is None else Once(key, json.dumps(body.model_dump(), sort_keys=True).encode())
+    once = (
+        None if key is None else Once(key, json.dumps(body.model_dump(exclude_defaults=True), sort_keys=True).encode())
+    )
     return await here.labour(lambda log: _spawn(log, body, once))
 
 

@@ -28,6 +28,14 @@ SignalName = Annotated[
         examples=["TERM", "USR1"],
     ),
 ]
+Base64 = Annotated[
+    str,
+    Field(
+        max_length=MOST_STDIN * 4 // 3 + 4,
+        json_schema_extra={"contentEncoding": "base64"},
+        pattern=r"^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$",
+    ),
+]
 LabelKey = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,62}$")]
 LabelValue = Annotated[str, Field(max_length=255)]
 
@@ -70,15 +78,8 @@ class SpawnAgent(wishes.Wish):
     stdin: Annotated[
         str | None, Field(description="Its standard input, as text; /dev/null if not said.", max_length=MOST_STDIN)
     ] = None
-    stdin_base64: Annotated[
-        str | None,
-        Field(
-            description="Its standard input, as bytes.",
-            max_length=MOST_STDIN * 4 // 3 + 4,
-            json_schema_extra={"contentEncoding": "base64"},
-            pattern=r"^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$",
-        ),
-    ] = None
+    stdin_base64: Annotated[Base64 | None, Field(description="Its standard input, as bytes.")] = None
+    input: Annotated[bool, Field(description="Its standard input stays open for what is sent to it.")] = False
     parent: Annotated[
         str | None,
         Field(
@@ -90,8 +91,8 @@ class SpawnAgent(wishes.Wish):
 
     @model_validator(mode="after")
     def _one_stdin(self) -> SpawnAgent:
-        if self.stdin is not None and self.stdin_base64 is not None:
-            raise ValueError("stdin and stdin_base64 exclude each other")
+        if (self.stdin is not None) + (self.stdin_base64 is not None) + self.input > 1:
+            raise ValueError("stdin, stdin_base64 and input exclude each other")
         return self
 
 
@@ -105,6 +106,22 @@ class CancelAgent(Body):
 
 class SignalAgent(Body):
     signal: SignalName
+
+
+class SendInput(Body):
+    text: Annotated[
+        str | None, Field(description="What it is to read, as text; no newline is added.", max_length=MOST_STDIN)
+    ] = None
+    base64: Annotated[Base64 | None, Field(description="The same, as bytes.")] = None
+    close: Annotated[bool, Field(description="Then its input ends.")] = False
+
+    @model_validator(mode="after")
+    def _says_what(self) -> SendInput:
+        if (self.text is not None) + (self.base64 is not None) + self.close == 0:
+            raise ValueError("nothing to send: give text, base64 or close")
+        if self.text is not None and self.base64 is not None:
+            raise ValueError("text and base64 exclude each other")
+        return self
 
 
 class RestartAgent(Body):
@@ -184,6 +201,7 @@ class Agent(BaseModel):
     silence: float | None
     on_silence: Literal["mark", "restart"]
     limits: dict[str, float] | None
+    input: Annotated[bool, Field(description="Whether it can be sent input.")]
     host: str | None
 
 

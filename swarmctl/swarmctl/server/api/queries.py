@@ -34,6 +34,16 @@ AgentWord = Annotated[
         examples=["build"],
     ),
 ]
+InputKey = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        description="Any text that is this request's alone: sent again, it is not read twice.",
+        min_length=1,
+        max_length=255,
+        pattern=r"^[!-~]+$",
+    ),
+]
 IdempotencyKey = Annotated[
     str | None,
     Header(
