@@ -13,7 +13,7 @@ from swarm_store.opening import NoLog
 from swarm_store.tokens import Token
 
 from .. import home, render, values
-from ..home import complete_agent
+from ..completion import complete_agent
 from .options import HELP, JsonOption, new_verb
 
 verb = new_verb()
