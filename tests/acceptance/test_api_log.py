@@ -109,7 +109,10 @@ def test_the_machine_is_told_of(api: Api) -> None:
     none = json.loads(api.swarm.run("supervisor", "status", "--json").text)
     assert api.get("/supervisor") == none == {"running": False, "last": None}
     info = api.get("/info")
-    assert (info["host"], info["epoch"]) == (os.uname().nodename, 0)
+    assert (info["host"], info["epoch"], info["rights"]) == (os.uname().nodename, 0, "control")
+    reader = api.swarm.ok("token", "create", "--read").strip()
+    with api.server.client(reader) as client:
+        assert client.get("/v1/info").json()["rights"] == "read"
     assert info["version"] in api.swarm.ok("--version")
 
 

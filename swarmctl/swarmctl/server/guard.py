@@ -87,7 +87,7 @@ class Guard:
             send = self._for_origin(scope, head, send)
             if self._is_preflight(scope, head):
                 return await wire.respond(send, 204, _PREFLIGHT)
-            token = await self._admit(scope, head)
+            token = scope[wire.TOKEN] = await self._admit(scope, head)
             if b"transfer-encoding" in head and scope["path"] != BULK:
                 receive, send = _limited(receive, send, self._settings.most_body)
         except Refused as refused:

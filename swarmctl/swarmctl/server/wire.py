@@ -16,6 +16,7 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 Headers = list[tuple[bytes, bytes]]
+TOKEN = "swarmctl.token"  # in a scope: the Token that the guard has let in; None where none is needed
 
 
 class Refused(Exception):

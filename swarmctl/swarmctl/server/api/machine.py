@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from fastapi import Response
+from fastapi import Request, Response
 
 from swarm_store.log import Log
+from swarm_store.tokens import CONTROL, Token
 
 from ... import __version__
 from ...condition import examined, supervision
+from ..wire import TOKEN
 from . import models
 from .answers import as_json, new_router
 from .work import Here
@@ -19,9 +21,11 @@ router = new_router("machine")
 
 
 @router.get("/info", response_model=models.Info)
-async def show_info(here: Here) -> Response:
-    """Which log this is, and who serves it."""
-    return await here.read(lambda log: as_json(_info(log)))
+async def show_info(here: Here, request: Request) -> Response:
+    """Which log this is, who serves it, and what the token that asks may do."""
+    token: Token | None = request.scope.get(TOKEN)
+    rights = token.scope if token is not None else CONTROL
+    return await here.read(lambda log: as_json({**_info(log), "rights": rights}))
 
 
 def _info(log: Log) -> dict[str, Any]:

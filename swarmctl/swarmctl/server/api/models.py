@@ -293,11 +293,12 @@ class Supervisor(BaseModel):
 
 
 class Info(BaseModel):
-    """Which log this is, and who serves it."""
+    """Which log this is, who serves it, and what the token that asks may do."""
 
     version: Annotated[str, Field(description="Of swarmctl.")]
     log: Annotated[str, Field(description="The log's UUID.")]
     epoch: Annotated[int, Field(description="How often the log was recovered.")]
+    rights: Literal["read", "control"]
     position: Annotated[int, Field(description="Of the log's last record; what happens from now on comes after it.")]
     host: str
 
