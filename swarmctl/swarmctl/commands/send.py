@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
@@ -10,10 +11,8 @@ import typer
 from swarm_daemon import control
 from swarm_store import registry
 from swarm_store.errors import WrongUsage
-from swarm_store.fold import Agent
-from swarm_store.log import Log
 
-from .. import home
+from .. import elsewhere, home
 from .options import HELP, AgentArgument, new_verb
 
 verb = new_verb()
@@ -44,17 +43,21 @@ def send(
     """
     if text is None and not close:
         raise WrongUsage("nothing to send", "give a TEXT, or - for our standard input, or --close")
+    line = b"" if text in (None, "-") else os.fsencode(text or "") + (b"" if no_newline else b"\n")
+    if far := elsewhere.far():
+        found_there = far.agent(agent)["id"]
+        _send(lambda data, close: far.swarm.send(found_there, data, close=close), text == "-", line, close)
+        return
     with home.writing() as log:
         found = registry.resolve(log, agent)
-        if text == "-":
-            _send_stdin(log, found)
-            text = None
-        line = b"" if text is None else os.fsencode(text) + (b"" if no_newline else b"\n")
-        if line or close:
-            control.send_input(log, found, line, close=close)
+        _send(lambda data, close: control.send_input(log, found, data, close=close), text == "-", line, close)
 
 
-def _send_stdin(log: Log, agent: Agent) -> None:
-    control.send_input(log, agent, b"")  # refused before anything is read
-    while block := os.read(0, BLOCK):
-        control.send_input(log, agent, block)
+def _send(send: Callable[[bytes, bool], None], is_piped: bool, line: bytes, close: bool) -> None:
+    """Send our standard input if it is piped in, then a line if there is one, then the end if it is to be closed."""
+    if is_piped:
+        send(b"", False)  # refused before anything is read
+        while block := os.read(0, BLOCK):
+            send(block, False)
+    if line or close:
+        send(line, close)

@@ -12,7 +12,7 @@ from swarm_store.errors import WrongUsage
 from swarm_store.opening import NoLog
 from swarm_store.tokens import Token
 
-from .. import home, render, values
+from .. import elsewhere, home, render, values
 from ..completion import complete_agent
 from .options import HELP, JsonOption, new_verb
 
@@ -32,6 +32,7 @@ def token() -> None:
       swarmctl token create --read --expires 7d
       swarmctl token list
     """
+    elsewhere.only_here("token")
 
 
 @verb.command(context_settings=HELP)

@@ -9,7 +9,7 @@ import typer
 
 from swarm_store.errors import SwarmError, WrongUsage
 
-from .. import home
+from .. import elsewhere, home
 from .options import HELP, new_verb
 
 verb = new_verb()
@@ -36,6 +36,7 @@ def top(
       swarmctl top
       swarmctl top --all
     """
+    elsewhere.only_here("top")
     if not _is_on_terminal():
         raise WrongUsage("top needs a terminal", "swarmctl list and swarmctl events -f go anywhere")
     environment = dict(os.environ)  # before Textual takes NO_COLOR out of it
