@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 
 import pytest
@@ -30,9 +30,8 @@ def client_of(far: Far) -> Swarm:
 def test_the_main_job(far: Far) -> None:
     """Spawn, look, wait, read, remove: an agent is a dict as `show --json` prints it."""
     with client_of(far) as swarm:
-        agent = swarm.spawn(
-            ["sh", "-c", "cat; echo err >&2; exit 3"], name="build", labels={"a": "b"}, stdin=b"\xff in\n"
-        )
+        script = "cat; echo err >&2; exit 3"
+        agent = swarm.spawn(["sh", "-c", script], name="build", labels={"a": "b"}, stdin=b"\xff in\n")
         ended = swarm.wait("build")
         assert (ended["id"], ended["exit_code"], ended["labels"]) == (agent["id"], 3, {"a": "b"})
         assert swarm.get(agent["id"][:7]) == far.near.agent("build")
@@ -64,7 +63,7 @@ def test_errors_are_those_of_the_log(far: Far) -> None:
     """What the command line would complain of is raised, with its message, its hint and its status."""
     with client_of(far) as swarm:
         swarm.spawn(["sleep", "600"], name="it")
-        cases = [
+        cases: list[tuple[Callable[[], object], type[SwarmError], int]] = [
             (lambda: swarm.get("nonesuch"), NoSuchAgent, 3),
             (lambda: swarm.remove("it"), NotPossible, 4),
             (lambda: swarm.spawn(["sleep", "1"], name="it"), NameTaken, 1),

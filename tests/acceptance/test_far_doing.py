@@ -177,7 +177,9 @@ def test_ends_are_waited_for_through_a_server_that_is_killed(far: Far) -> None:
     agents = [far.sh(f"while ! test -e {gate}; do sleep 0.05; done; exit {code}") for code in (3, 5)]
     waiting = [far.start("wait", agents[0]), far.start("wait", *agents), far.start("wait", "--any", *agents)]
     spawned = far.start("spawn", "--wait", "--", "sh", "-c", f"while ! test -e {gate}; do sleep 0.05; done; exit 6")
-    until(lambda: len(far.near.json("list")) == 3, "the third")
+    read_until(spawned.stdout, b"\n")
+    until(lambda: far.connections() >= 4, "all are connected")
+    far.ok("list")  # by then they have asked whom they wait for, and wait
     far.kill_server()
     gate.touch()
     far.near.run("wait", *agents)
@@ -232,13 +234,8 @@ def test_leaving_leaves_what_was_spawned(far: Far) -> None:
 def test_no_server_is_one_line(far: Far) -> None:
     """Where no server answers, a command says so in one line: status 1, or 125 where the status is an agent's."""
     far.env["SWARM_SERVER"] = "http://127.0.0.1:1"
-    for status, *words in (
-        (1, "list"),
-        (1, "spawn", "--", "true"),
-        (125, "wait", "x"),
-        (125, "spawn", "--wait", "--", "x"),
-    ):
-        said = far.refused(int(status), *map(str, words))
+    for status, line in ((1, "list"), (1, "spawn -- true"), (125, "wait x"), (125, "spawn --wait -- x")):
+        said = far.refused(status, *line.split())
         assert said.startswith("swarmctl: http://127.0.0.1:1 does not answer: connection refused; is swarmctl serve")
     far.env["SWARM_SERVER"] = f"unix:{far.cwd}/nonesuch"
     assert "does not answer: no such file" in far.refused(1, "list")
@@ -293,9 +290,9 @@ def test_completion_offers_agents_there(far: Far) -> None:
 
     def offered(line: str, **env: str) -> list[str]:
         asked = {"_SWARMCTL_COMPLETE": "complete_bash", "COMP_WORDS": line, "COMP_CWORD": str(line.count(" "))}
-        got = far.command(["swarmctl"], **asked, **env)
+        got = far.command(["swarmctl"], input=None, cwd=None, **asked, **env)
         assert got.err == b""
-        return got.lines
+        return got.text.split()
 
     assert {agent, "zebra"} <= set(offered("swarmctl show "))
     assert offered(f"swarmctl --server {far.server.url} show zeb", SWARM_SERVER="") == ["zebra"]

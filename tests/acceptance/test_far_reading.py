@@ -26,6 +26,9 @@ list --all --label team=web -q
 list --all --at 10000000
 list --all --at 7 --json
 list --at 0s -q
+list --all --at 1m30s -q
+list --at 2020-01-01T12:00
+list --at 0.5s --all -q
 list --state nonesuch
 list --at never
 ls
@@ -89,6 +92,9 @@ cancel
 rm living
 rm nonesuch
 send nonesuch text
+send two text
+send living text
+send living
 restart nonesuch
 export --output /nowhere/at/all two
 export nonesuch

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import pytest
@@ -72,11 +73,8 @@ def test_a_server_says_when_to_come_again() -> None:
 
 def test_what_may_have_been_done_is_not_asked_again() -> None:
     """A signal or a removal that may have arrived is not repeated; one that was never sent is."""
-    for steps in (
-        lambda: calls.signal("x", "TERM"),
-        lambda: calls.remove("x"),
-        lambda: calls.cancel("x", signal="TERM", grace=None),
-    ):
+    cancel = partial(calls.cancel, "x", signal="TERM", grace=None)
+    for steps in (partial(calls.signal, "x", "TERM"), partial(calls.remove, "x"), cancel):
         assert len(outcome(steps(), [LOST_ON_THE_WAY] * 9)[1]) == 1
         assert len(outcome(steps(), [BUSY] * 9)[1]) == 1
         assert len(outcome(steps(), [AWAY, answer(202)])[1]) == 2
@@ -102,7 +100,7 @@ def test_who_waits_waits_for_the_server_too() -> None:
 
 def test_a_reader_goes_on_at_the_offset_it_was_given() -> None:
     """A live reader asks from where the last whole answer ended, with its cursor; what never came is asked anew."""
-    pages = [
+    pages: list[Answer | Unreachable] = [
         answer(200, [], stream_next_offset="0_5", stream_up_to_date="true"),
         answer(200, [], stream_next_offset="0_7", stream_up_to_date="true", stream_cursor="c"),
         LOST_ON_THE_WAY,

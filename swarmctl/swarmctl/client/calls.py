@@ -58,13 +58,15 @@ def agents(
     name: str | None = None,
     query: str | None = None,
     at: str | None = None,
+    patient: bool = False,
 ) -> Feed[list[Agent]]:
     """Pages of agents, in the order they were spawned: those that live, with `all` the ended too."""
     params: list[tuple[str, object]] = [("all", all or None), *(("state", one) for one in states)]
     params += [*(("label", one) for one in labels), ("name", name), ("q", query), ("at", at), ("limit", PAGE)]
     after = None
     while True:
-        page = (yield from ask(get("/v1/agents", *params, ("after", after)))).json()
+        request = get("/v1/agents", *params, ("after", after))
+        page = (yield from ask(request, until=FOREVER if patient else 0.0)).json()
         yield Item(page["agents"])
         after = page["next"]
         if after is None:
@@ -131,9 +133,9 @@ def prune(
     return [str(one) for one in answer.json()["removed"]]
 
 
-def report(of: str) -> Steps[Any]:
+def report(of: str, *, patient: bool = False) -> Steps[Any]:
     """What the server says of itself (`info`), of the `supervisor`, or of the state directory (`doctor`)."""
-    return (yield from ask(get(f"/v1/{of}"))).json()
+    return (yield from ask(get(f"/v1/{of}"), until=FOREVER if patient else 0.0)).json()
 
 
 def take_in(lines: bytes) -> Steps[list[str]]:

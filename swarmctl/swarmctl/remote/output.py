@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from queue import Queue
 from threading import Thread
 
@@ -12,24 +12,25 @@ from swarm_store.output import last_chunks
 
 from ..client import Swarm, streams
 from ..client.streams import Page
+from ..commands.logs import Shown
 from ..output import Chosen
 from ..streams import Printer
 
 PAGES = 64  # that wait to be printed, of all agents
 
 
-def show(
-    swarm: Swarm, printer: Printer, agents: Sequence[Agent], chosen: Chosen, *, last: int | None, follow: bool
-) -> None:
-    """Print what agents have written, one after the other, and with `follow` what they write until all have ended."""
+def show(swarm: Swarm, agents: list[Agent], chosen: Chosen, shown: Shown) -> None:
+    """Print what agents have written, one after the other, and to follow what they write until all have ended."""
+    printer = shown.printer(agents)
     live: dict[str, Iterator[Page]] = {}
     for agent in agents:
         stream = agent_stream(agent["id"])
-        live[stream] = swarm.feed(streams.output(agent["id"], follow=follow, run=chosen.run))
-        _so_far(printer, stream, live[stream], chosen, last)
-    if follow:
+        live[stream] = swarm.feed(streams.output(agent["id"], follow=shown.follow, run=chosen.run))
+        _so_far(printer, stream, live[stream], chosen, shown.last)
+    if shown.follow:
         for page in merged(live):
             printer.chunks(one for one in page.records if chosen.is_of(one))
+    printer.rest()
 
 
 def _so_far(printer: Printer, stream: str, pages: Iterator[Page], chosen: Chosen, last: int | None) -> None:

@@ -8,7 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from swarm_store.aside import written_aside
-from swarm_store.errors import NoSuchAgent, NotPossible, SwarmError
+from swarm_store.clock import rfc3339
+from swarm_store.errors import NoSuchAgent, NotPossible, SwarmError, WrongUsage
 from swarm_store.events import Record
 from swarm_store.fold import Agent
 from swarm_store.home import locate
@@ -55,8 +56,7 @@ class Session:
 
     def agents(self, wanted: Wanted, at: str | None = None) -> list[Agent]:
         """The agents that are wanted, as they are or as they were."""
-        _check_moment(at)
-        found = self.swarm.agents(all=wanted.ended, states=sorted(wanted.states), labels=wanted.labels, at=at)
+        found = self.swarm.agents(all=wanted.ended, states=sorted(wanted.states), labels=wanted.labels, at=moment(at))
         return [cast(Agent, agent) for agent in found]
 
     def everybody(self) -> list[Agent]:
@@ -65,8 +65,7 @@ class Session:
 
     def agent(self, word: str, at: str | None = None) -> Agent:
         """The agent that `word` means, or meant. Raises NoSuchAgent or WrongUsage."""
-        _check_moment(at)
-        return cast(Agent, self.swarm.get(word, at=at))
+        return cast(Agent, self.swarm.get(word, at=moment(at)))
 
     def resolve_all(self, words: Sequence[str]) -> list[Agent]:
         """The agents that `words` mean, each once, in order. Raises NoSuchAgent or WrongUsage for the first bad one."""
@@ -94,9 +93,7 @@ class Session:
         agents = self.resolve_all(words)
         if shown.follow:
             self.tell_of_orphans(agents)
-        printer = shown.printer(agents)
-        show(self.swarm, printer, agents, chosen, last=shown.last, follow=shown.follow)
-        printer.rest()
+        show(self.swarm, agents, chosen, shown)
 
     def spawn(self, wishes: list[dict[str, Any]], said: Said, *, follow: bool, wait: bool) -> int:
         """Spawn agents, say what became of them, and wait for them where that is wanted; the command's status."""
@@ -185,10 +182,14 @@ class Session:
         return bool(self.swarm.report("supervisor")["running"])
 
 
-def _check_moment(at: str | None) -> None:
-    """Raises WrongUsage, in the words of the command line, for what is no position and no time."""
-    if at is not None and not (at.isascii() and at.isdigit()):
-        values.moment(at)
+def moment(at: str | None) -> str | None:
+    """What --at means, for a machine with another clock and another time zone. Raises WrongUsage."""
+    if at is None or (at.isascii() and at.isdigit()):
+        return at
+    try:
+        return f"{values.duration(at):.6f}s"
+    except WrongUsage:
+        return rfc3339(values.moment(at))
 
 
 def _keep(parts: Iterable[bytes], file: str, force: bool) -> None:

@@ -8,13 +8,15 @@ from typing import Any, NamedTuple, cast
 
 from swarm_store.errors import NoSuchAgent, SwarmError, WrongUsage
 from swarm_store.events import OUTPUT_TYPES
+from swarm_store.fold import Agent
 
-from ..client import Agent, SpawnOptions
+from ..client import SpawnOptions
 from ..commands.logs import Shown
 from ..commands.spawn import Outcomes, Said, failures, say_going_on, status_of_all
 from ..commands.waiting import FAILED_OURSELVES, status
 from ..output import Chosen
 from ..progress import progress
+from .output import show
 from .session import Session
 
 
@@ -35,17 +37,17 @@ def spawn(session: Session, given: list[dict[str, Any]], said: Said, *, follow: 
     with progress("spawning", len(wishes)) as advance:
         spawned = session.of_each(lambda wish: _spawned(session, wish, advance), wishes)
     outcomes: Outcomes = {}
+    agents: list[Agent] = []
     for wish, outcome in zip(wishes, spawned, strict=True):
         if isinstance(outcome, SwarmError):
             outcomes[wish.line] = outcome
         else:
             outcomes[outcome["id"]] = {"daemon": outcome["daemon"], "child": outcome["child"]}
+            agents.append(outcome)
     said.say(outcomes)
-    ids = [one for one, outcome in outcomes.items() if not isinstance(outcome, SwarmError)]
     if follow and not failures(outcomes):
-        return _follow(session, ids[0])
+        return _follow(session, agents[0])
     if wait:
-        agents = session.resolve_all(ids)
         return status_of_all(outcomes, agents, session.ends(agents, None))
     return failures(outcomes)
 
@@ -75,21 +77,21 @@ def _read(path: str, line: str) -> bytes:
 
 def _spawned(session: Session, wish: Wish, advance: Callable[[], None]) -> Agent | SwarmError:
     try:
-        return session.swarm.spawn(wish.command, **wish.options)
+        return cast(Agent, session.swarm.spawn(wish.command, **wish.options))
     except SwarmError as error:
         return error
     finally:
         advance()
 
 
-def _follow(session: Session, agent_id: str) -> int:
+def _follow(session: Session, agent: Agent) -> int:
     """Show the agent's output until it ends; leaving does not end it."""
+    shown = Shown(times=False, json="no", last=None, follow=True, cut=False)
     try:
-        shown = Shown(times=False, json="no", last=None, follow=True, cut=False)
-        session.show_output([agent_id], Chosen(list(OUTPUT_TYPES.values())), shown)
-        return status(session.agent(agent_id))
+        show(session.swarm, [agent], Chosen(list(OUTPUT_TYPES.values())), shown)
+        return next(map(status, session.ends([agent], None)), FAILED_OURSELVES)
     except KeyboardInterrupt:
-        say_going_on([agent_id])
+        say_going_on([agent["id"]])
         raise
     except NoSuchAgent:
         return FAILED_OURSELVES

@@ -40,8 +40,8 @@ def _end(swarm: Swarm, left: Left, timeout: float | None) -> Iterator[Agent]:
 def _ends(swarm: Swarm, left: Left, timeout: float | None) -> Iterator[Agent]:
     """Follow the log from a moment on at which it is known who lives."""
     deadline = FOREVER if timeout is None else time.monotonic() + timeout
-    position = swarm.report("info")["position"]
-    living = {one["id"] for one in swarm.agents()}
+    position = swarm.run(calls.report("info", patient=True))["position"]
+    living = {one["id"] for page in swarm.feed(calls.agents(patient=True)) for one in page}
     for one in left.agents():
         if one["id"] not in living:
             yield from left.ended_by(_history(swarm, one))
