@@ -101,12 +101,28 @@ def again(swarm: Swarm) -> list[Result]:
     ]
 
 
+def talking(swarm: Swarm) -> list[Result]:
+    swarm.spawn("--input", "--name", "cat", "--", "cat")
+    swarm.spawn("--name", "deaf", "--", "sleep", "600")
+    return [
+        swarm.run("send", "cat", "a line"),
+        swarm.run("send", "-n", "cat", "no newline"),
+        swarm.run("send", "cat", "-", input=b"\xff\0" * 100_000),
+        swarm.run("send", "--close", "cat"),
+        swarm.run("wait", "cat"),
+        swarm.run("logs", "cat"),
+        swarm.run("send", "cat", "too late"),
+        swarm.run("send", "deaf", "-", input=b"x"),
+        swarm.run("send", "cat"),
+    ]
+
+
 def masked(result: Result) -> Result:
     """Without the ids, which are new each time."""
     return Result(result.status, ID.sub(b"ID", result.out), ID.sub(b"ID", result.err))
 
 
-@pytest.mark.parametrize("scenario", [spawning, many, ending, again])
+@pytest.mark.parametrize("scenario", [spawning, many, ending, again, talking])
 def test_the_same_as_on_the_machine(swarm: Swarm, tmp_path: Path, scenario: Scenario) -> None:
     """What commands do, say and exit with through a server is what they do, say and exit with on the machine."""
     with far_from(swarm) as far:
@@ -129,6 +145,19 @@ def test_a_line_of_many_that_is_refused_spares_the_others(far: Far) -> None:
     assert (got.status, len(got.lines)) == (125, 1)
     assert re.search("swarmctl: jobs:1: .*twice.*\nswarmctl: jobs:2: command not found", got.error)
     assert far.run("wait", got.lines[0]).status == 4
+
+
+def test_a_token_of_one_agent_is_enough_for_it(far: Far) -> None:
+    """With an agent's own token, what is about that agent is done by its id, and nothing else."""
+    agent, other = (far.spawn("--input", "--", "sh", "-c", "cat; exit 3") for _ in "12")
+    token = far.near.ok("token", "create", "--control", "--agent", agent).strip()
+    following = far.start("--token", token, "logs", "-f", agent)
+    far.ok("--token", token, "send", "--close", agent, "hello")
+    assert far.run("--token", token, "wait", agent).status == 3
+    assert output_of(following) == Result(0, b"hello\n", b"")
+    far.ok("--token", token, "rm", agent)
+    for words in (("list",), ("wait", other), ("cancel", "--all"), ("spawn", "--", "true"), ("events",)):
+        assert "does not allow this" in far.run("--token", token, *words).error
 
 
 def test_an_export_is_taken_in(far: Far, swarm: Swarm) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Any, TypeVar, Unpack
@@ -113,7 +113,7 @@ class AsyncSwarm:
 
     @asynccontextmanager
     async def download(self, what: str, *params: tuple[str, object]) -> AsyncIterator[AsyncIterator[bytes]]:
-        asked = self._connection.request(get(f"/v1/{what}", *params))
+        asked = self._connection.request(get(f"/v1/{what}", *params, waits=calls.LABOUR))
         with self._connection.in_words():
             async with self._client.stream(**asked) as response:
                 if response.status_code >= 300:
@@ -122,7 +122,7 @@ class AsyncSwarm:
                     raise answer.as_error(answer)
                 yield response.aiter_bytes()
 
-    async def take_in(self, lines: bytes) -> list[str]:
+    async def take_in(self, lines: bytes | AsyncIterable[bytes]) -> list[str]:
         return await self.run(calls.take_in(lines))
 
     async def close(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, TypeVar, Unpack
@@ -147,7 +147,7 @@ class Swarm:
     @contextmanager
     def download(self, what: str, *params: tuple[str, object]) -> Iterator[Iterator[bytes]]:
         """The bytes of a `backup` (a database), or of an `export` (JSON lines), as they come."""
-        asked = self._connection.request(get(f"/v1/{what}", *params))
+        asked = self._connection.request(get(f"/v1/{what}", *params, waits=calls.LABOUR))
         with self._connection.in_words(), self._client.stream(**asked) as response:
             if response.status_code >= 300:
                 response.read()
@@ -155,8 +155,8 @@ class Swarm:
                 raise answer.as_error(answer)
             yield response.iter_bytes()
 
-    def take_in(self, lines: bytes) -> list[str]:
-        """Import an export, whole; the ids of its agents."""
+    def take_in(self, lines: bytes | Iterable[bytes]) -> list[str]:
+        """Import an export: its bytes, or a file of them; the ids of its agents."""
         return self.run(calls.take_in(lines))
 
     def close(self) -> None:

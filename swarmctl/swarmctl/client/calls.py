@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterable, Iterable, Mapping, Sequence
 from typing import Any, cast
 from urllib.parse import quote
 
@@ -18,6 +18,7 @@ from .types import Agent, SpawnOptions
 
 PATIENCE = 20.0  # seconds that the server is asked to wait in one request
 PAGE = 500
+LABOUR = 600.0  # seconds that a server may take for what is long work: gigabytes to delete, to check or to copy
 
 
 def path_of(agent: str, *more: str) -> str:
@@ -108,7 +109,9 @@ def signal(agent: str, name: str) -> Steps[None]:
 
 def restart(agent: str, *, grace: float | None) -> Steps[Agent]:
     """Have an agent started again, as a new run; one that lives is ended first."""
-    answer = yield from ask(post(path_of(agent, "restart"), {} if grace is None else {"grace": grace}))
+    answer = yield from ask(
+        post(path_of(agent, "restart"), {} if grace is None else {"grace": grace}, waits=LABOUR + (grace or 0))
+    )
     return cast(Agent, answer.json())
 
 
@@ -120,7 +123,7 @@ def send(agent: str, data: bytes, *, close: bool, key: str | None) -> Steps[None
 
 def remove(agent: str) -> Steps[None]:
     """Have an ended agent forgotten."""
-    yield from ask(Request("DELETE", path_of(agent)))
+    yield from ask(Request("DELETE", path_of(agent), waits=LABOUR))
 
 
 def prune(
@@ -129,18 +132,20 @@ def prune(
     """Have ended agents forgotten by age (seconds), number or the log's size (bytes); their ids."""
     body = {"older_than": older_than, "keep": keep, "larger_than": larger_than}
     body |= {"labels": list(labels), "dry_run": dry_run}  # type: ignore[dict-item]
-    answer = yield from ask(post("/v1/prune", body))
+    answer = yield from ask(post("/v1/prune", body, waits=LABOUR))
     return [str(one) for one in answer.json()["removed"]]
 
 
 def report(of: str, *, patient: bool = False) -> Steps[Any]:
     """What the server says of itself (`info`), of the `supervisor`, or of the state directory (`doctor`)."""
-    return (yield from ask(get(f"/v1/{of}"), until=FOREVER if patient else 0.0)).json()
+    return (
+        yield from ask(get(f"/v1/{of}", waits=LABOUR if of == "doctor" else 0.0), until=FOREVER if patient else 0.0)
+    ).json()
 
 
-def take_in(lines: bytes) -> Steps[list[str]]:
+def take_in(lines: bytes | Iterable[bytes] | AsyncIterable[bytes]) -> Steps[list[str]]:
     """Have agents of an export taken in; their ids."""
-    request = Request("POST", "/v1/import", body=lines, headers=(("content-type", "application/x-ndjson"),))
-    answer = yield from ask(request)
+    headers = (("content-type", "application/x-ndjson"),)
+    answer = yield from ask(Request("POST", "/v1/import", body=lines, headers=headers, waits=LABOUR))
     found: Mapping[str, Any] = answer.json()
     return [str(one) for one in found["imported"]]

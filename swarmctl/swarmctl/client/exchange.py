@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import AsyncIterable, Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -30,7 +30,7 @@ class Request:
     method: str
     path: str
     params: tuple[tuple[str, str], ...] = ()
-    body: bytes | None = None
+    body: bytes | Iterable[bytes] | AsyncIterable[bytes] | None = None
     headers: tuple[tuple[str, str], ...] = ()
     waits: float = 0.0
     is_repeatable: bool = False
@@ -95,10 +95,11 @@ def get(path: str, *params: tuple[str, object], waits: float = 0.0) -> Request:
     return Request("GET", path, given(params), waits=waits, is_repeatable=True)
 
 
-def post(path: str, body: Any, *, key: str | None = None) -> Request:
+def post(path: str, body: Any, *, key: str | None = None, waits: float = 0.0) -> Request:
     """An order, with JSON; with an idempotency key it may be repeated."""
     headers = [("content-type", "application/json"), *([("idempotency-key", key)] if key else [])]
-    return Request("POST", path, body=json.dumps(body).encode(), headers=tuple(headers), is_repeatable=bool(key))
+    sent = json.dumps(body).encode()
+    return Request("POST", path, body=sent, headers=tuple(headers), waits=waits, is_repeatable=bool(key))
 
 
 def given(params: tuple[tuple[str, object], ...]) -> tuple[tuple[str, str], ...]:

@@ -35,7 +35,7 @@ def import_log(
     """
     if far := elsewhere.far():
         with _readable(file) as lines:
-            for agent_id in far.swarm.take_in(lines.read()):
+            for agent_id in far.swarm.take_in(lines):
                 print(agent_id)
         return
     with _readable(file) as lines, home.writing() as log:
