@@ -26,8 +26,7 @@ class Door:
         self._home = swarm.home
         self._server = Server(swarm.home).up()
         self.url = self._server.url
-        path = swarm.home / "token"
-        self.token = path.read_text().strip() if path.exists() else "none"
+        self.token = self._server.token
 
     def start(self) -> None:
         self._server = Server(self._home, "--port", self.url.rpartition(":")[2]).up()
