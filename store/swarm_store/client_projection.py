@@ -63,6 +63,8 @@ def _deadline(said: dict[str, Any], time: int) -> int | None:
 
 def _project_deleted(database: sqlite3.Connection, stream: ClientStream | None) -> None:
     """Keep it for its forks, or let it go, and its source too where that was kept for it alone."""
+    if stream is not None:
+        database.execute(sql.DROP_GLOB_LINKS, {"stream": stream.log_name})
     while stream is not None:
         if stream.forks:
             database.execute(sql.KEEP_FOR_FORKS, {"id": stream.id})

@@ -125,3 +125,45 @@ class ContentTypeConflict(SwarmError):
 
 class SequenceConflict(SwarmError):
     """A Stream-Seq that is not after the last one."""
+
+
+class SubscriptionRefused(SwarmError):
+    """A subscription cannot do what was asked of it; `code` is the protocol's word for why."""
+
+    code = "INVALID_REQUEST"
+
+
+class NoSuchSubscription(SubscriptionRefused):
+    """No subscription has that id."""
+
+    code = "SUBSCRIPTION_NOT_FOUND"
+    exit_code = NoSuchAgent.exit_code
+
+
+class SubscriptionConflict(SubscriptionRefused):
+    """There is a subscription of that id, and it is configured otherwise."""
+
+    code = "SUBSCRIPTION_ALREADY_EXISTS"
+
+
+class WakeFenced(SubscriptionRefused):
+    """The wake that is spoken of is over: a later one, or none, is in flight."""
+
+    code = "FENCED"
+
+
+class AlreadyClaimed(SubscriptionRefused):
+    """Another worker holds the lease."""
+
+    code = "ALREADY_CLAIMED"
+
+    def __init__(self, message: str, holder: str, generation: int) -> None:
+        super().__init__(message, "it is free when its lease ends")
+        self.holder = holder
+        self.generation = generation
+
+
+class AckRefused(SubscriptionRefused):
+    """An offset that cannot be acknowledged: of another stream, before what is, or beyond the end."""
+
+    code = "INVALID_OFFSET"

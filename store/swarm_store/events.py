@@ -74,6 +74,20 @@ STREAM_CLOSED = "stream:closed"
 STREAM_DELETED = "stream:deleted"
 DATA_APPENDED = "data:appended"
 
+# The life of subscriptions to streams, and what wakes they led to.
+SUBSCRIPTIONS = "subscriptions"  # the stream, and the key of its events
+SUBSCRIPTION_CREATED = "subscription:created"
+SUBSCRIPTION_DELETED = "subscription:deleted"
+SUBSCRIPTION_LINKED = "subscription:linked"
+SUBSCRIPTION_UNLINKED = "subscription:unlinked"
+SUBSCRIPTION_WOKEN = "subscription:woken"
+SUBSCRIPTION_CLAIMED = "subscription:claimed"
+SUBSCRIPTION_ACKED = "subscription:acked"
+SUBSCRIPTION_RELEASED = "subscription:released"
+SUBSCRIPTION_DELIVERED = "subscription:delivered"
+SUBSCRIPTION_DELIVERY_FAILED = "subscription:delivery_failed"
+LEASE_RAN_OUT = "lease ran out"  # why one was released, beside: done, request, nothing pending
+
 # Any stream: stands where a record was that could not be recovered from a damaged log, so that offsets stay dense.
 RECORD_LOST = "record:lost"
 
@@ -136,6 +150,11 @@ def data_appended(body: bytes, *, messages: int | None = None, sequence: str | N
     """What one request appended: bytes as they came, or so many JSON messages with commas between."""
     said = {"messages": messages, "sequence": sequence}
     return Event(DATA_APPENDED, {name: value for name, value in said.items() if value is not None}, None, body)
+
+
+def subscription_event(type: str, subscription_id: str, tag: str, **said: Any) -> Event:
+    """Something happened to a subscription. What each `type` says stands with those who say it: subscription_*.py."""
+    return Event(type, {"id": subscription_id, "tag": tag, **said}, SUBSCRIPTIONS, None)
 
 
 def agent_spawned(agent_id: str, **spec: Any) -> Event:

@@ -10,12 +10,13 @@ from typing import Any
 
 from .clock import microseconds, rfc3339
 from .errors import WrongUsage
-from .events import OUTPUT_TYPES, REGISTRY, TOKENS, Record
+from .events import OUTPUT_TYPES, REGISTRY, SUBSCRIPTIONS, TOKENS, Record
 
 FOREVER = 1 << 62
 FORMAT, VERSION = "swarmctl-log", 1
 IMPORTS = "imports"  # the stream in which it is kept how far an import has come
-NOT_EXPORTED = (IMPORTS, TOKENS)  # whoever writes an export must not be able to open another log's server
+# Whoever writes an export must not be able to open another log's server, or have it call anybody.
+NOT_EXPORTED = (IMPORTS, TOKENS, SUBSCRIPTIONS)
 OWN_STREAM = re.compile(r"(?:agents|inbox)/([A-Za-z0-9][A-Za-z0-9_-]{0,63})")
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")

@@ -51,7 +51,13 @@ def newest_time(log: Log) -> int:
 
 def loose_modes(home: Home) -> list[str]:
     """Files and directories of the log and of agents that others could open."""
-    files = [home.database, home.database + "-wal", home.database + "-shm", home.lock]
+    files = [
+        home.database,
+        home.database + "-wal",
+        home.database + "-shm",
+        home.lock,
+        os.path.join(home.path, "webhook.key"),
+    ]
     directories = [home.agents, home.bells, *(home.agent(one) for one in _names(home.agents))]
     runs = [os.path.join(path, name) for path in directories[2:] for name in _names(path)]
     return [path for path in (*files, *directories, *runs) if _mode(path) & 0o077]

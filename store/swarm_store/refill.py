@@ -11,9 +11,18 @@ import sqlite3
 from collections.abc import Iterator
 from typing import Any
 
-from . import client_projection, salvage
+from . import client_projection, salvage, subscription_projection
 from .codec import decode, encode
-from .events import OUTPUT_LOST, OUTPUT_TYPES, RECORD_LOST, REGISTRY, agent_stream, inbox_stream
+from .events import (
+    OUTPUT_LOST,
+    OUTPUT_TYPES,
+    RECORD_LOST,
+    REGISTRY,
+    STREAMS,
+    SUBSCRIPTIONS,
+    agent_stream,
+    inbox_stream,
+)
 from .projection import rebuild
 
 COLUMNS = "position, stream_id, offset, time, type, key, producer, data"
@@ -39,6 +48,7 @@ def refill(old: sqlite3.Connection, path: str, new: sqlite3.Connection) -> tuple
     _mend_places(new, last)
     left_out = rebuild(new)
     client_projection.rebuild(new)
+    subscription_projection.rebuild(new)
     count = new.execute("SELECT count(*) FROM records WHERE type <> ?", (RECORD_LOST,)).fetchone()[0]
     new.execute("COMMIT")
     new.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -100,6 +110,7 @@ def _name_by_records(new: sqlite3.Connection, stream_id: int) -> str:
     statement = "SELECT type, key FROM records WHERE stream_id = ? AND key IS NOT NULL LIMIT 1"
     type, key = new.execute(statement, (stream_id,)).fetchone() or ("", "")
     makers = {"agent": lambda _: REGISTRY, "output": agent_stream, "cancel": inbox_stream, "signal": inbox_stream}
+    makers |= {"stream": lambda _: STREAMS, "subscription": lambda _: SUBSCRIPTIONS}
     maker = makers.get(type.partition(":")[0])
     return maker(key) if maker else f"recovered/{stream_id}"
 

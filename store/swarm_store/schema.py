@@ -127,7 +127,41 @@ client_streams = sa.Table(
 by_deadline = sa.Index(
     "client_streams_by_deadline", client_streams.c.deadline, sqlite_where=client_streams.c.deadline.is_not(None)
 )
-_SINCE_2 = [client_streams]
+
+# Since version 2: subscriptions to streams, as the events in the stream `subscriptions` say, and how they stand.
+subscriptions = sa.Table(
+    "subscriptions",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("tag", sa.Text, nullable=False),  # no other one ever has it, whatever its id
+    sa.Column("pattern", sa.Text),
+    sa.Column("wake_stream", sa.Text),  # none where it is a webhook's
+    sa.Column("config", sa.Text, nullable=False),  # JSON
+    sa.Column("digest", sa.Text, nullable=False),  # of the configuration
+    sa.Column("created", sa.Integer, nullable=False),
+    sa.Column("generation", sa.Integer, nullable=False),
+    sa.Column("wake_id", sa.Text),  # of the wake in flight
+    sa.Column("holder", sa.Text),  # the worker that has claimed it
+    sa.Column("lease_until", sa.Integer),  # microseconds
+    sa.Column("retries", sa.Integer, nullable=False),
+    sa.Column("attempt_at", sa.Integer),  # microseconds: when the next delivery is due
+    sa.Column("attempts", sa.Integer, nullable=False),  # begun so far: a late answer to another is known by it
+    sqlite_with_rowid=False,
+)
+subscription_links = sa.Table(
+    "subscription_links",
+    metadata,
+    sa.Column("subscription", sa.Text, primary_key=True),
+    sa.Column("path", sa.Text, primary_key=True),
+    sa.Column("stream", sa.Text, nullable=False),  # the log's stream that it is read from
+    sa.Column("tag", sa.Text, nullable=False),  # of the client stream that `acked` is an offset in
+    sa.Column("acked", sa.Integer, nullable=False),
+    sa.Column("explicit", sa.Integer, nullable=False),
+    sa.Column("glob", sa.Integer, nullable=False),
+    sqlite_with_rowid=False,
+)
+by_stream = sa.Index("subscription_links_by_stream", subscription_links.c.stream)
+_SINCE_2 = [client_streams, subscriptions, subscription_links]
 
 
 def _statements(tables: Sequence[sa.Table]) -> list[str]:

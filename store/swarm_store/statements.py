@@ -81,7 +81,9 @@ _EXPORT = (
     " JOIN streams s ON s.id = r.stream_id LEFT JOIN payloads p ON p.position = r.position"
     " WHERE r.position >= :start AND r.position < :until AND "
 )
-EXPORT_OTHERS = _EXPORT + "s.name NOT IN (:registry, :imports, :tokens) ORDER BY r.position LIMIT :limit"
+EXPORT_OTHERS = _EXPORT + (
+    "s.name NOT IN (:registry, :imports, :tokens, :subscriptions) ORDER BY r.position LIMIT :limit"
+)
 EXPORT_STREAM = _EXPORT.replace("r.position >=", "r.offset >=") + "s.name = :stream ORDER BY r.offset LIMIT :limit"
 # Streams agents/<id> and inbox/<id> of agents that are not there any more, because they were removed; but what an
 # import that is under way has written is not left over.
@@ -138,6 +140,83 @@ CLIENT_RECORD = (
 STREAM_EVENTS = (
     "SELECT position, offset, time, type, key, data FROM records"
     " WHERE stream_id = (SELECT id FROM streams WHERE name = 'streams') ORDER BY offset"
+)
+
+# Subscriptions to streams.
+_SUBSCRIPTION = (
+    "SELECT id, tag, pattern, wake_stream, config, digest, created, generation, wake_id, holder, lease_until, retries,"
+    " attempt_at, attempts FROM subscriptions"
+)
+SUBSCRIPTION = _SUBSCRIPTION + " WHERE id = :id"
+PUT_SUBSCRIPTION = (
+    "INSERT INTO subscriptions(id, tag, pattern, wake_stream, config, digest, created, generation, retries, attempts)"
+    " VALUES (:id, :tag, :pattern, :wake_stream, :config, :digest, :created, 0, 0, 0)"
+)
+DROP_SUBSCRIPTION = "DELETE FROM subscriptions WHERE id = :id"
+SUBSCRIPTIONS_DUE = (
+    "SELECT count(*), min(ifnull(min(lease_until, attempt_at), ifnull(lease_until, attempt_at))) FROM subscriptions"
+)
+DUE_SUBSCRIPTIONS = "SELECT id FROM subscriptions WHERE lease_until <= :now OR attempt_at <= :now"
+SUBSCRIBED = "SELECT id, pattern, wake_stream, wake_id IS NULL FROM subscriptions"
+WAKE_SUBSCRIPTION = (
+    "UPDATE subscriptions SET generation = :generation, wake_id = :wake_id, holder = NULL,"
+    " lease_until = :lease_until, attempt_at = :attempt_at WHERE id = :id"
+)
+CLAIM_SUBSCRIPTION = "UPDATE subscriptions SET holder = :worker, lease_until = :lease_until WHERE id = :id"
+EXTEND_LEASE = "UPDATE subscriptions SET lease_until = :lease_until WHERE id = :id"
+RELEASE_SUBSCRIPTION = (
+    "UPDATE subscriptions SET wake_id = NULL, holder = NULL, lease_until = NULL, retries = 0, attempt_at = NULL"
+    " WHERE id = :id"
+)
+EXPIRE_SUBSCRIPTION = (  # a receiver that fails is tried again when it was to be
+    "UPDATE subscriptions SET wake_id = NULL, holder = NULL, lease_until = NULL,"
+    " attempt_at = CASE WHEN retries THEN attempt_at END WHERE id = :id"
+)
+BEGIN_ATTEMPT = (
+    "UPDATE subscriptions SET attempts = attempts + 1, attempt_at = :attempt_at, lease_until = :lease_until"
+    " WHERE id = :id"
+)
+DELIVERED_SUBSCRIPTION = "UPDATE subscriptions SET retries = :retries, attempt_at = :attempt_at WHERE id = :id"
+CALM_SUBSCRIPTION = "UPDATE subscriptions SET retries = 0, attempt_at = NULL WHERE id = :id"
+SUBSCRIPTION_LINKS = (
+    "SELECT l.path, l.explicit, l.acked, l.tag, l.stream, s.head, c.tag, c.deleted, c.deadline, c.fork_offset"
+    " FROM subscription_links l LEFT JOIN streams s ON s.name = l.stream"
+    " LEFT JOIN client_streams c ON c.stream_id = s.id WHERE l.subscription = :id ORDER BY l.path"
+)
+PUT_LINK = (
+    "INSERT INTO subscription_links(subscription, path, stream, tag, acked, explicit, glob)"
+    " VALUES (:id, :path, :stream, :tag, :acked, :explicit, :glob) ON CONFLICT(subscription, path)"
+    " DO UPDATE SET explicit = max(explicit, :explicit), glob = max(glob, :glob)"
+)
+GLOB_PATHS = "SELECT path FROM subscription_links WHERE subscription = :id AND glob = 1"
+IS_IN_GLOB = "SELECT 1 FROM subscription_links WHERE subscription = :id AND path = :path AND glob = 1"
+ACK_LINK = "UPDATE subscription_links SET tag = :tag, acked = :acked WHERE subscription = :id AND path = :path"
+UNLINK = "UPDATE subscription_links SET explicit = 0 WHERE subscription = :id AND path = :path"
+DROP_LINK = "DELETE FROM subscription_links WHERE subscription = :id AND path = :path AND glob = 0 AND explicit = 0"
+DROP_LINKS = "DELETE FROM subscription_links WHERE subscription = :id"
+DROP_STALE_LINKS = (
+    "DELETE FROM subscription_links WHERE explicit = 0 AND NOT EXISTS (SELECT 1 FROM streams s"
+    " LEFT JOIN client_streams c ON c.stream_id = s.id"
+    " WHERE s.name = subscription_links.stream AND ifnull(c.tag, '') = subscription_links.tag)"
+)
+DROP_GLOB_LINKS = "DELETE FROM subscription_links WHERE stream = :stream AND explicit = 0"
+LINKED_SUBSCRIPTIONS = "SELECT subscription FROM subscription_links WHERE stream = :stream"
+_LINKABLE = (
+    "SELECT s.name, s.head, c.tag, c.deleted, c.deadline, c.fork_offset FROM streams s"
+    " LEFT JOIN client_streams c ON c.stream_id = s.id WHERE "
+)
+LINKABLE_STREAM = _LINKABLE + "s.name = :name"
+LINKABLE = _LINKABLE + (
+    "(s.name >= 'client/' AND s.name < 'client0') OR (s.name >= 'agents/' AND s.name < 'agents0')"
+    " OR s.name = 'registry'"
+)
+WRITTEN_STREAMS = (
+    "SELECT DISTINCT s.name FROM records r JOIN streams s ON s.id = r.stream_id"
+    " WHERE r.position > :since AND r.position <= :until"
+)
+STREAMS_SPOKEN_OF = (
+    "SELECT DISTINCT json_extract(data, '$.name') FROM records WHERE position > :since AND position <= :until"
+    " AND stream_id = (SELECT id FROM streams WHERE name = 'streams')"
 )
 
 

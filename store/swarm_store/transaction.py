@@ -14,7 +14,7 @@ from .bells import ALL, ring
 from .codec import decode, encode
 from .driver import sqlite3
 from .errors import LogUnusable, OffsetConflict, ProducerFenced
-from .events import REGISTRY, STREAMS, Event, Record
+from .events import REGISTRY, STREAMS, SUBSCRIPTIONS, Event, Record
 from .projection import project, project_past, rebuild
 from .trouble import InWords
 
@@ -172,6 +172,7 @@ class Transaction:
             return False
         for statement in (sql.DELETE_PRODUCERS, sql.DELETE_CURSORS, sql.DELETE_STREAM):
             self._database.execute(statement, {"stream_id": row[0]})
+        self._database.execute(sql.DROP_GLOB_LINKS, {"stream": stream})
         return True
 
     def _stream(self, name: str) -> tuple[int, int]:
@@ -219,6 +220,11 @@ class Transaction:
 
             happened = Record(position, stream, offset, self._time, event.type, event.key, event.data, None)
             client_projection.project(self._database, happened)
+        elif stream == SUBSCRIPTIONS:
+            from . import subscription_projection  # nor here
+
+            happened = Record(position, stream, offset, self._time, event.type, event.key, event.data, None)
+            subscription_projection.project(self._database, happened)
 
 
 class Writing:

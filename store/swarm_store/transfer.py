@@ -17,7 +17,16 @@ from . import registry
 from . import statements as sql
 from .clock import rfc3339
 from .errors import IllegalTransition, NotPossible, WrongUsage
-from .events import REGISTRY, TOKENS, Record, agent_lost, agent_restart_withdrawn, agent_stream, inbox_stream
+from .events import (
+    REGISTRY,
+    SUBSCRIPTIONS,
+    TOKENS,
+    Record,
+    agent_lost,
+    agent_restart_withdrawn,
+    agent_stream,
+    inbox_stream,
+)
 from .exported import FORMAT, IMPORTS, OWN_STREAM, VERSION, Bad, Whole, as_data, check_header, line, parse, read_json
 from .fold import Agent, apply
 from .lifecycle import LIVE
@@ -28,6 +37,8 @@ from .transaction import Producer, Transaction
 PAGE = 64
 BATCH_RECORDS, BATCH_BYTES = 200, 1 << 20
 REMOVE = "nothing was imported; swarmctl rm removes agents"
+# A subscription is this log's alone: what takes an export in must not wake somebody else's workers.
+_NOT_OTHERS = {"registry": REGISTRY, "imports": IMPORTS, "tokens": TOKENS, "subscriptions": SUBSCRIPTIONS}
 LOST = "it lived when it was exported: what became of it is not known here"
 
 
@@ -58,7 +69,7 @@ def export(log: Log, agents: Sequence[Agent] | None = None) -> Iterator[str]:
 
 def _records(log: Log, agents: list[str] | None, until: int) -> Iterator[Whole]:
     if agents is None:
-        yield from _pages(log, sql.EXPORT_OTHERS, {"registry": REGISTRY, "imports": IMPORTS, "tokens": TOKENS}, until)
+        yield from _pages(log, sql.EXPORT_OTHERS, _NOT_OTHERS, until)
         yield from _pages(log, sql.EXPORT_STREAM, {"stream": REGISTRY}, until)
         return
     streams = [stream(one) for one in agents for stream in (agent_stream, inbox_stream)]
