@@ -21,6 +21,10 @@ def serve(
     host: Annotated[str, typer.Option(metavar="ADDRESS", help="Listen there.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="And on this port; 0 takes a free one.")] = 4437,
     uds: Annotated[str | None, typer.Option(metavar="PATH", help="A unix socket instead, for you alone.")] = None,
+    public_url: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="Where receivers of webhooks reach it, if not at the address above."),
+    ] = None,
     allow_host: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME", help="A name by which it is reached too: what a Host header may say."),
@@ -56,6 +60,7 @@ def serve(
         host=host,
         port=port,
         uds=uds,
+        public_url=public_url,
         needs_token=not no_token,
         allowed_hosts=tuple(allow_host or ()),
         allowed_origins=tuple(allow_origin or ()),

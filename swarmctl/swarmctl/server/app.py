@@ -14,6 +14,7 @@ from .pages import Page
 from .settings import Settings
 from .streams.desk import Desk
 from .streams.part import Streams
+from .subscriptions.part import Subscriptions
 from .wire import App, Receive, Scope, Send
 
 log = logging.getLogger("swarmctl.server")
@@ -29,6 +30,7 @@ class Server:
         self.trouble = ""  # why it could not start
         self._desk: Desk | None = None
         self._api: Api | None = None
+        self._subscriptions: Subscriptions | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -42,6 +44,8 @@ class Server:
         self._desk = Desk(self.settings)
         self._api = Api(self.settings, self._desk.hub)
         observed = Observed(self._desk.metrics, self._desk.log)
+        self._subscriptions = Subscriptions(self._desk)
+        self.parts += [("/v1/stream/__ds/", self._subscriptions)]
         self.parts += [("/v1/stream/", Streams(self._desk)), ("/v1/", self._api)]
         self.parts += [("/metrics", observed), ("/healthz", observed), ("/", Page())]
 
@@ -55,6 +59,8 @@ class Server:
     async def stop(self) -> None:
         """Close it again."""
         self.guard.stop()
+        if self._subscriptions is not None:
+            await self._subscriptions.close()
         if self._api is not None:
             await self._api.close()
         if self._desk is not None:

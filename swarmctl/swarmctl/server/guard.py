@@ -231,7 +231,10 @@ def is_ours(settings: Settings, server: tuple[str, int | None] | None, host: str
     if match is None:
         return False
     name, port = match[1], match[2]
-    if {name, match[0]} & {one.lower() for one in settings.allowed_hosts}:
+    allowed = {one.lower() for one in settings.allowed_hosts}
+    if settings.public_url is not None:
+        allowed.add(settings.public_url.partition("//")[2].lower())
+    if {name, match[0]} & allowed:
         return True
     local = {"localhost", "127.0.0.1", "[::1]"}
     if settings.uds is not None or server is None:

@@ -10,6 +10,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from email.utils import formatdate
 from types import FrameType
 
@@ -38,8 +39,10 @@ def serve(settings: Settings, announce: Callable[[str], None]) -> None:
     )  # we say why
     _raise_limit()
     sys.setswitchinterval(SWITCH)
-    app = build(settings)
     listener = _listen(settings)
+    if settings.uds is None:
+        settings = replace(settings, port=listener.getsockname()[1])
+    app = build(settings)
     config = uvicorn.Config(
         app,
         http=connections(settings, app.count_stalled),

@@ -16,13 +16,20 @@ import re
 from swarm_store.tokens import CONTROL, READ, Token
 
 READING = ("GET", "HEAD")
+KEYS = b"/v1/stream/__ds/jwks.json"  # public ones, for whoever receives a webhook
+_OWN_TOKEN = re.compile(rb"/v1/stream/__ds/subscriptions/[^/]+/(?:callback|ack|release)")
 SHELL = re.compile(rb"/(?:favicon\.ico|page/[A-Za-z0-9._/-]*)?")  # the page's own files, the same in every installation
 _OWN = re.compile(rb"/v1/(?:stream/agents/([A-Za-z0-9_-]+)(?:/stdout|/stderr)?|agents/([A-Za-z0-9_-]+)(?:/[a-z]+)?)")
 
 
 def is_open(method: str, path: bytes) -> bool:
-    """Whether it needs no token: a browser cannot send one when it opens a page."""
-    return method in READING and SHELL.fullmatch(path) is not None and b".." not in path
+    """Whether it needs no token of ours: the page, as a browser cannot send one when it opens it, and public keys.
+
+    A worker that was woken has the token of its wake instead: subscriptions/part.py asks for that.
+    """
+    if method == "POST":
+        return _OWN_TOKEN.fullmatch(path) is not None
+    return method in READING and (path == KEYS or (SHELL.fullmatch(path) is not None and b".." not in path))
 
 
 def may(token: Token, method: str, path: bytes) -> bool:

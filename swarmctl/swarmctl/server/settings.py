@@ -22,6 +22,7 @@ class Settings:
     host: str = "127.0.0.1"
     port: int = PORT
     uds: str | None = None  # a unix socket instead of host and port
+    public_url: str | None = None  # by which receivers of webhooks reach it, where that is not host and port
     needs_token: bool = True
     allowed_hosts: tuple[str, ...] = ()  # names in a Host header, beyond the bound address
     allowed_origins: tuple[str, ...] = ()  # of pages elsewhere that may speak with this server
@@ -41,6 +42,8 @@ class Settings:
         for name in self.allowed_hosts:
             if not HOST.fullmatch(name.lower()):
                 raise WrongUsage(f"not a host: {name!r}", "write a name, or a name and a port: swarm.example.org:8443")
+        if self.public_url is not None and not _ORIGIN.fullmatch(self.public_url.lower()):
+            raise WrongUsage(f"not the URL of a server: {self.public_url!r}", "write it so: https://swarm.example.org")
         for origin in self.allowed_origins:  # neither `*` nor `null`: they would let any page in
             if not _ORIGIN.fullmatch(origin):
                 raise WrongUsage(f"not an origin: {origin!r}", "write it as browsers do: https://example.org")

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 from swarm_store import client_writes
 from swarm_store.errors import SwarmError
@@ -20,6 +22,7 @@ from ..settings import Settings
 from ..writer import Writer
 from .sources import Facts, Page, Source
 
+T = TypeVar("T")
 READERS = 4  # threads
 
 
@@ -53,13 +56,17 @@ class Desk:
 
     async def read(self, source: Source, facts: Facts, start: int, most: int) -> Page:
         """A page of a source, read in the pool."""
-        return await asyncio.get_running_loop().run_in_executor(self._pool, self._read, source, facts, start, most)
+        return await self.run(lambda log: source.read(log, facts, start, most))
 
-    def _read(self, source: Source, facts: Facts, start: int, most: int) -> Page:
+    async def run(self, work: Callable[[Log], T]) -> T:
+        """What `work` gives, done in the pool with a log of its thread's own."""
+        return await asyncio.get_running_loop().run_in_executor(self._pool, self._run, work)
+
+    def _run(self, work: Callable[[Log], T]) -> T:
         log = getattr(self._own, "log", None)
         if log is None:
             log = self._own.log = Log(self.settings.home, write=False)
-        return source.read(log, facts, start, most)
+        return work(log)
 
     def shared_facts(self, topic: Topic, source: Source) -> Facts:
         """How a source stands, looked up once for all that wait on it."""
