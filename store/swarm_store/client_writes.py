@@ -242,6 +242,11 @@ def next_deadline(log: Log) -> int | None:
     return found
 
 
+def is_left(log: Log) -> bool:
+    """Whether streams that are gone have left records."""
+    return bool(log.query(sql.LEFT_STREAMS))
+
+
 def clear(log: Log) -> bool:
     """Delete some of the records of streams that are gone, in a transaction; whether there may be more."""
     left = log.query(sql.LEFT_STREAMS)

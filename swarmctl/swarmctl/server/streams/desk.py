@@ -21,6 +21,7 @@ from ..metrics import Metrics
 from ..settings import Settings
 from ..writer import Writer
 from .sources import Facts, Page, Source
+from .sweeper import Sweeper
 
 T = TypeVar("T")
 READERS = 4  # threads
@@ -39,6 +40,7 @@ class Desk:
         self.is_closing = False
         self._pool = ThreadPoolExecutor(READERS, thread_name_prefix="reader")
         self._own = threading.local()
+        self._sweeper = Sweeper(self.hub, self.writer, self.run)
         self._touched: set[asyncio.Task[None]] = set()
 
     def end_live(self) -> None:
@@ -49,6 +51,7 @@ class Desk:
     async def close(self) -> None:
         """Write what was submitted, and close."""
         self.end_live()
+        await self._sweeper.close()
         self.hub.close()
         await self.writer.close()
         self._pool.shutdown(wait=False, cancel_futures=True)
