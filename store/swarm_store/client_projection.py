@@ -16,8 +16,6 @@ from .codec import decode, encode
 from .driver import sqlite3
 from .events import Record
 
-GONE = "gone/"
-
 
 def project(database: sqlite3.Connection, record: Record) -> None:
     """Bring the table up to an event of the stream `streams`, in its transaction; what cannot follow is left out."""
@@ -70,7 +68,7 @@ def _project_deleted(database: sqlite3.Connection, stream: ClientStream | None) 
             database.execute(sql.KEEP_FOR_FORKS, {"id": stream.id})
             return
         database.execute(sql.DROP_CLIENT_STREAM, {"id": stream.id})
-        database.execute(sql.RENAME_STREAM, {"id": stream.id, "name": GONE + stream.tag})
+        database.execute(sql.RENAME_STREAM, {"id": stream.id, "name": events.GONE_STREAMS + stream.tag})
         if stream.source_id is None:
             return
         database.execute(sql.COUNT_FORK, {"id": stream.source_id, "by": -1})
@@ -79,15 +77,79 @@ def _project_deleted(database: sqlite3.Connection, stream: ClientStream | None) 
         stream = source if source and source.deleted else None
 
 
+class _Life:
+    """One incarnation of a stream, as its events tell it: what it was forked from, and what still needs it."""
+
+    def __init__(self, source: _Life | None) -> None:
+        self.source = source
+        self.events: list[Record] = []
+        self.forks = 0
+        self.is_deleted = False
+
+
 def rebuild(database: sqlite3.Connection) -> None:
     """Fill the empty table anew, of the streams that are there; deadlines and Stream-Seqs begin afresh."""
-    last: dict[str, list[Record]] = {}
+    there: dict[str, _Life] = {}
     for position, offset, time, type, key, data in database.execute(sql.STREAM_EVENTS).fetchall():
         record = Record(position, events.STREAMS, offset, time, type, key, decode(data), None)
-        name = str(record.data.get("name"))
-        if type == events.STREAM_DELETED:
-            last.pop(name, None)  # its records went with its name
-        else:
-            last.setdefault(name, []).append(record)
-    for record in sorted(one for records in last.values() for one in records):
+        name = record.data.get("name")
+        if isinstance(name, str) and is_whole(record.type, record.data) and not _is_gone(database, record):
+            _live(there, name, record)
+    for record in sorted(one for life in there.values() for one in life.events):
         project(database, record)
+
+
+def _is_gone(database: sqlite3.Connection, record: Record) -> bool:
+    """Whether a stream is known to be gone, though the event that says so may be lost."""
+    gone = {"name": events.GONE_STREAMS + str(record.data.get("tag"))}
+    return database.execute(sql.STREAM, gone).fetchone() is not None
+
+
+def _live(there: dict[str, _Life], name: str, record: Record) -> None:
+    """Bring the streams that are there up to an event; those that go take along what was kept for them alone."""
+    life = there.get(name)
+    if record.type == events.STREAM_CREATED and life is None:
+        fork = record.data["fork"]
+        life = there[name] = _Life(there.get(fork["source"]) if fork else None)
+        if life.source is not None:
+            life.source.forks += 1
+    if life is None:
+        return
+    life.events.append(record)
+    if record.type != events.STREAM_DELETED:
+        return
+    life.is_deleted = True
+    while life is not None and life.is_deleted and not life.forks:
+        there.pop(next(known for known, one in there.items() if one is life))
+        life = life.source
+        if life is not None:
+            life.forks -= 1
+
+
+def is_whole(type: str, said: dict[str, Any]) -> bool:
+    """Whether an event of the stream `streams` says all that is folded of it, as one of an import may not."""
+    if not isinstance(said.get("name"), str):
+        return False
+    if type != events.STREAM_CREATED:
+        return True
+    ttl, expires_at, fork = (said.get(key, 0.0) for key in ("ttl", "expires_at", "fork"))
+    return (
+        isinstance(said.get("content_type"), str)
+        and isinstance(said.get("tag"), str)
+        and (ttl is None or isinstance(ttl, int))
+        and (expires_at is None or _is_moment(expires_at))
+        and (fork is None or _is_fork(fork))
+    )
+
+
+def _is_moment(text: object) -> bool:
+    try:
+        return isinstance(text, str) and moment(text) is not None
+    except (ValueError, OverflowError):
+        return False
+
+
+def _is_fork(fork: object) -> bool:
+    if not isinstance(fork, dict) or not isinstance(fork.get("source"), str):
+        return False
+    return all(isinstance(fork.get(key), int) for key in ("offset", "beyond"))

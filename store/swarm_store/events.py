@@ -69,6 +69,7 @@ SUPERVISOR_STOPPED = "supervisor:stopped"
 # The life of the streams that clients make; what they write into them is `client/<name>`.
 STREAMS = "streams"  # the stream, and the key of its events
 CLIENT_STREAMS = "client/"
+GONE_STREAMS = "gone/"  # and the tag: what one that is gone has left, until that is cleared
 STREAM_CREATED = "stream:created"
 STREAM_CLOSED = "stream:closed"
 STREAM_DELETED = "stream:deleted"

@@ -10,7 +10,7 @@ from typing import Any
 
 from .clock import microseconds, rfc3339
 from .errors import WrongUsage
-from .events import OUTPUT_TYPES, REGISTRY, SUBSCRIPTIONS, TOKENS, Record
+from .events import GONE_STREAMS, OUTPUT_TYPES, REGISTRY, SUBSCRIPTIONS, TOKENS, Record
 
 FOREVER = 1 << 62
 FORMAT, VERSION = "swarmctl-log", 1
@@ -129,10 +129,14 @@ def _check_names(number: int, data: dict[str, Any]) -> None:
     if not all(map(_is_text, texts)):
         raise Bad(number, "text that is none")
     owned = data["stream"].startswith(("agents/", "inbox/"))
-    if (owned and not OWN_STREAM.fullmatch(data["stream"])) or data["stream"] in NOT_EXPORTED:
+    if (owned and not OWN_STREAM.fullmatch(data["stream"])) or _is_never(data["stream"]):
         raise Bad(number, f"{data['stream']!r} is no stream that could be imported")
     if data["stream"] == REGISTRY and data.get("agent") is not None and not _ID.fullmatch(data["agent"]):
         raise Bad(number, f"{data['agent']!r} is no agent's id")
+
+
+def _is_never(stream: str) -> bool:
+    return stream in NOT_EXPORTED or stream.startswith(GONE_STREAMS)
 
 
 def _check_chunk(number: int, record: Whole) -> Whole:

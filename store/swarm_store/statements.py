@@ -82,7 +82,8 @@ _EXPORT = (
     " WHERE r.position >= :start AND r.position < :until AND "
 )
 EXPORT_OTHERS = _EXPORT + (
-    "s.name NOT IN (:registry, :imports, :tokens, :subscriptions) ORDER BY r.position LIMIT :limit"
+    "s.name NOT IN (:registry, :imports, :tokens, :subscriptions) AND s.name NOT GLOB 'gone/*'"
+    " ORDER BY r.position LIMIT :limit"
 )
 EXPORT_STREAM = _EXPORT.replace("r.position >=", "r.offset >=") + "s.name = :stream ORDER BY r.offset LIMIT :limit"
 # Streams agents/<id> and inbox/<id> of agents that are not there any more, because they were removed; but what an

@@ -13,18 +13,22 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any, BinaryIO
 
-from . import registry
+from . import client_projection, registry
 from . import statements as sql
 from .clock import rfc3339
 from .errors import IllegalTransition, NotPossible, WrongUsage
 from .events import (
+    CLIENT_STREAMS,
+    RECORD_LOST,
     REGISTRY,
+    STREAMS,
     SUBSCRIPTIONS,
     TOKENS,
     Record,
     agent_lost,
     agent_restart_withdrawn,
     agent_stream,
+    client_stream,
     inbox_stream,
 )
 from .exported import FORMAT, IMPORTS, OWN_STREAM, VERSION, Bad, Whole, as_data, check_header, line, parse, read_json
@@ -118,6 +122,7 @@ class _Check:
     def __init__(self) -> None:
         self.agents: set[str] = set()
         self.streams: set[str] = set()
+        self.made: set[str] = set()  # clients' streams
         self.others = self.count = 0  # records that are not the registry's; all
         self._offsets: dict[str, int] = {}
         self._folded: dict[str, Agent | None] = {}
@@ -156,6 +161,10 @@ class _Check:
             raise Bad(number, "a stream's record after the registry's")
         self.others += 1
         self.streams.add(record.stream)
+        if record.stream == STREAMS and record.type != RECORD_LOST:
+            if not client_projection.is_whole(record.type, record.data):
+                raise Bad(number, f"{record.type} without what it should say")
+            self.made.add(client_stream(record.data["name"]))
 
     def _apply(self, number: int, record: Whole, agent_id: str) -> None:
         """See that an event says what the registry reads in it; what cannot follow is left out, as by a fold."""
@@ -175,6 +184,10 @@ class _Check:
 def _check_free(log: Log, checked: _Check) -> None:
     there = sorted(one for one in checked.agents if registry.get(log, one) is not None)
     there += sorted(one for one in checked.streams if OWN_STREAM.fullmatch(one) and log.head(one))
+    for one in sorted(checked.made | {one for one in checked.streams if one.startswith(CLIENT_STREAMS)}):
+        if log.query(sql.STREAM, {"name": one}):
+            name = one.removeprefix(CLIENT_STREAMS)
+            raise NotPossible(f"there is a stream {name!r} in the log already", "nothing was imported; delete it first")
     if there:
         raise NotPossible(
             f"in the log already: {', '.join(there[:5])}", "nothing was imported; swarmctl rm removes agents"
