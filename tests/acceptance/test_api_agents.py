@@ -320,6 +320,20 @@ def test_agents_outlive_their_server(tmp_path: Path, empty_log: Path) -> None:
             assert found["daemon"] == agent["daemon"]
 
 
+def test_a_server_that_stops_answers_who_waits(tmp_path: Path, empty_log: Path) -> None:
+    """Told to stop, a server lets nobody wait any longer: 204, and an empty page of events, and it ends well."""
+    with api_in(tmp_path, empty_log) as api, ThreadPoolExecutor() as pool:
+        agent = api.spawn("sleep 60")
+        after = api.get("/info")["position"]
+        ends = pool.submit(api.ask, "GET", f"/agents/{agent['id']}/wait", status=204)
+        events = pool.submit(api.get, "/events", params={"after": after, "wait": 30})
+        until(lambda: list((api.swarm.home / "bells" / "registry").glob("*")), "somebody waits for the end")
+        until(lambda: list((api.swarm.home / "bells" / "*").glob("*")), "somebody waits for an event")
+        assert api.server.stop() == 0
+        assert ends.result().content == b"" and events.result()["events"] == []
+        assert is_running(agent["child"]["pid"]) and api.server.complaints().count("\n") == 1
+
+
 def test_a_bad_request_says_what_is_wrong(api: Api) -> None:
     """Every fault of a request is named with its place, and what was sent there is not repeated."""
     got = api.ask("POST", "/agents", {"command": [], "nmae": "x", "env": {"A": 5}}, status=422).json()

@@ -7,6 +7,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
+from itertools import takewhile
 from typing import Annotated, Any, BinaryIO
 
 from fastapi import Query, Request, Response
@@ -40,7 +41,8 @@ async def prune_agents(here: Here, body: models.PruneAgents) -> Response:
     forget = pruning.due if body.dry_run else pruning.prune
 
     def prune(log: Log) -> list[str]:
-        return [agent["id"] for agent in forget(log, policy, labels)]
+        agents = forget(log, policy, labels)
+        return [agent["id"] for agent in takewhile(lambda _: not here.is_closing, agents)]  # a server that stops, stops
 
     return as_json({"removed": await here.labour(prune, write=not body.dry_run)})
 
