@@ -274,6 +274,11 @@ def detached(command: list[str], environment: dict[str, str] | None = None) -> i
     return pid
 
 
+def has_launched() -> bool:
+    """Whether anything that this process has launched has not been reaped yet."""
+    return bool(_launched)
+
+
 def reap() -> None:
     """Reap what this process has launched and what has ended, so that a long life gathers no zombies."""
     with _reaping:

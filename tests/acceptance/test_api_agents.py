@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from support.apis import Api, api_in
-from support.looking import is_running, until
+from support.looking import is_running, state, until
 from support.servers import serving
 
 NOWHERE = {"command": ["no-such-command"]}
@@ -310,7 +310,7 @@ def test_agents_outlive_their_server(tmp_path: Path, empty_log: Path) -> None:
     """A server that is killed takes no agent with it, and none of its processes are left as zombies while it lives."""
     with api_in(tmp_path, empty_log) as api:
         ended = api.ended("true")
-        until(lambda: not is_running(ended["keeper"]["pid"]), "the keeper has ended")
+        until(lambda: state(ended["keeper"]["pid"]) is None, "the keeper has ended, and was reaped")
         agent = api.spawn("echo $$; sleep 60")
         api.server.process.kill()
         api.server.process.wait()

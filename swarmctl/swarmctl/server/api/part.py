@@ -38,7 +38,7 @@ class Api:
         self._endings = Endings(self._work)
         self._app = application(needs_token=settings.needs_token)
         self._app.state.work, self._app.state.endings = self._work, self._endings
-        self._reaping = asyncio.create_task(_reap())
+        self._reaping = asyncio.create_task(_reap(self._work))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._app(scope, receive, send)
@@ -55,11 +55,15 @@ class Api:
         self._work.close()
 
 
-async def _reap() -> None:
-    """Keepers of agents that were spawned here are this process's children until they end."""
+async def _reap(work: Work) -> None:
+    """Keepers of agents that were spawned here are this process's children until they end: look while there are any."""
     while True:
+        await work.has_launched.wait()
+        work.has_launched.clear()
         await asyncio.sleep(REAP_SECONDS)
         launch.reap()
+        if launch.has_launched():
+            work.has_launched.set()
 
 
 def application(*, needs_token: bool = True) -> FastAPI:

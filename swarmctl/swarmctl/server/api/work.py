@@ -28,6 +28,7 @@ class Work:
         self.settings = settings
         self.home = settings.home
         self.hub = hub
+        self.has_launched = asyncio.Event()  # processes that are our children, perhaps
         self.is_closing = False  # nobody is to wait any longer
         self._readers = ThreadPoolExecutor(READERS, "api-read")
         self._writers = ThreadPoolExecutor(WRITERS, "api-write")
@@ -75,7 +76,11 @@ class Work:
             with self.log(write=write) as log:
                 return do(log)
 
-        return await asyncio.get_running_loop().run_in_executor(pool, work)
+        try:
+            return await asyncio.get_running_loop().run_in_executor(pool, work)
+        finally:
+            if write:
+                self.has_launched.set()
 
 
 async def _work(request: Request) -> Work:
