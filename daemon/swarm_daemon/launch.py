@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 HANDSHAKE_SECONDS = 60.0  # a machine that starts hundreds at once may need many of them
 DEFAULT_GRACE = 10.0
+_OPEN_FILES = resource.getrlimit(resource.RLIMIT_NOFILE)[0]  # as this process began: a server allows itself more
 _launched: set[int] = set()  # keepers and successors: this process's children until they end
 _reaping = allocate_lock()  # so that no thread signals what another has just reaped
 _ahead: dict[str, Interpreter] = {}  # by the id of the agent that each is for
@@ -75,7 +76,7 @@ def make_spec(
         "on_silence": on_silence,
         "limits": limits or None,
         "input": input,
-        "open_files": resource.getrlimit(resource.RLIMIT_NOFILE)[0],  # a supervisor that restarts it has more
+        "open_files": _OPEN_FILES,  # a supervisor that restarts it has more
     }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import resource
 import signal
 import threading
 from collections.abc import Iterator
@@ -74,6 +75,18 @@ def test_an_agent_is_told_nothing_of_the_servers_tokens(tmp_path: Path, empty_lo
         told = dict(line.split("=", 1) for line in api.ask("GET", f"/agents/{agent['id']}/output").text.splitlines())
     assert told["KEPT"] == "yes" and told["SWARM_AGENT_ID"] == agent["id"]
     assert not {"SWARM_TOKEN", "NOTIFY_SOCKET"} & told.keys()
+
+
+def test_an_agent_may_open_as_many_files_as_the_servers_user(tmp_path: Path, empty_log: Path) -> None:
+    """The server allows itself more open files; an agent has the limit that the server was started with."""
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (1000, limits[1]))
+    try:
+        with api_in(tmp_path, empty_log) as api:
+            agent = api.ended("ulimit -Sn")
+            assert api.ask("GET", f"/agents/{agent['id']}/output").content == b"1000\n"
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
 
 
 def test_what_cannot_be_executed_is_not_spawned(api: Api) -> None:
