@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: help demo systemd-demo test conformance check format bench torture clean
+.PHONY: help demo systemd-demo test conformance check format bench torture browser screenshots clean
 .DEFAULT_GOAL := help
 
 help: ## show these lines
@@ -46,6 +46,12 @@ bench: $(STAMP) ## the benchmarks, beside supervisord, circus and pm2
 torture: $(STAMP) ## faults of every kind at random, for MINUTES (10) or SECONDS, of AGENTS (40), from SEED
 	@$(BIN)/python -m tests.torture --agents $(or $(AGENTS),40) $(if $(SEED),--seed $(SEED)) \
 	  $(if $(SECONDS),--seconds $(SECONDS),--minutes $(or $(MINUTES),10))
+
+browser: ## Debian's chromium, which the tests of the page use where it is; as root
+	@command -v chromium >/dev/null || { apt-get update -qq && apt-get install -qqy --no-install-recommends chromium; }
+
+screenshots: $(STAMP) ## the pictures of the page in docs/screenshots, anew
+	@PYTHONPATH=tests $(BIN)/python -m support.screenshots
 
 clean: ## remove what make has set up
 	rm -rf $(VENV) tests/node_modules .bench .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist

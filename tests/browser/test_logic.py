@@ -88,9 +88,9 @@ ANSI = """([line, raw]) => import("/page/ansi.js").then(({ runs, PLAIN }) =>
             [["a", None, None, "", False], ["b", None, None, "", False], ["c", None, None, "", False]],
         ),
         ("\x1b]8;;http://x\x1b\\link\x1b]8;;\x1b\\", [["link", None, None, "", False]]),
-        ("10%\r20%\r", [["\u240d1 ", None, None, "", True], ["20%", None, None, "", False]]),
+        ("10%\r20%\r", [["\\r ", None, None, "", True], ["20%", None, None, "", False]]),
         ("crlf\r", [["crlf", None, None, "", False]]),
-        ("a\x07b", [["a", None, None, "", False], ["\u2407", None, None, "", True], ["b", None, None, "", False]]),
+        ("a\x07b", [["a", None, None, "", False], ["\\x07", None, None, "", True], ["b", None, None, "", False]]),
     ],
 )
 def test_escape_sequences(run: Run, line: str, expected: list[Any]) -> None:
@@ -109,7 +109,7 @@ def test_whatever_is_written_fits_the_rows(run: Run, line: str, cols: int) -> No
         max(2, cols),
     )
     for row in rows:
-        assert sum(2 if char == "日" else 1 for char in row) <= max(2, cols)
+        assert sum(2 if char == "日" else 1 for char in row.removesuffix(" ")) <= max(2, cols)
         assert not set(row) & set("\x1b\x07\r\u009b\u202e\t")
 
 

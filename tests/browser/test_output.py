@@ -51,11 +51,11 @@ def test_a_hundred_thousand_lines(person: Anybody, server: Server, swarm: Swarm)
 
 
 def test_every_line_once(person: Anybody, server: Server, swarm: Swarm) -> None:
-    """Scrolling from the first to the last row shows each of 20,000 lines once, in order."""
-    agent = swarm.ended("seq 1 20000")
+    """Scrolling from the first to the last row shows each of 4,000 lines once, in order."""
+    agent = swarm.ended("seq 1 4000")
     one = person().agent(server, agent)
-    one.sees("20000")
-    assert one.all_rows()[:-1] == [str(n) for n in range(1, 20001)]
+    one.sees("4000")
+    assert one.all_rows()[:-1] == [str(n) for n in range(1, 4001)]
 
 
 def test_the_first_byte_of_what_is_larger_than_memory(person: Anybody, server: Server, swarm: Swarm) -> None:
@@ -66,9 +66,9 @@ def test_the_first_byte_of_what_is_larger_than_memory(person: Anybody, server: S
     one.press("g")
     one.sees("line 1 of")
     one.page.locator(".screen").focus()
-    for _ in range(400):
+    for _ in range(150):
         one.page.mouse.move(640, 400)
-        one.page.mouse.wheel(0, 40_000)
+        one.page.mouse.wheel(0, 100_000)
         one.page.wait_for_timeout(5)
     held = one.page.locator(".numbers").inner_text()
     assert int(held.split(" rows")[0].replace(",", "").split(" ")[-1]) < 700_000
@@ -106,16 +106,16 @@ FRAMES = """() => {
 
 def test_a_killed_server_is_no_gap(person: Anybody, server: Server, swarm: Swarm) -> None:
     """The server is killed in mid-stream and another started: the page says so, goes on, and misses nothing."""
-    agent = swarm.sh("n=0; while [ $n -lt 3000 ]; do n=$((n+1)); echo $n; [ $((n%10)) = 0 ] && sleep 0.01; done")
+    agent = swarm.sh("n=0; while [ $n -lt 2000 ]; do n=$((n+1)); echo $n; [ $((n%10)) = 0 ] && sleep 0.01; done")
     one = person().agent(server, agent)
-    one.sees("300")
+    until(lambda: any(row.isdigit() and int(row) > 200 for row in one.rows()), "a part of it")
     server.stop(signal.SIGKILL)
     one.page.locator("#link[data-state=waiting]").wait_for()
     with serving(swarm.home, "--port", str(server.port)):
         one.page.locator("#link[data-state=live]").wait_for()
         one.page.locator(".who [data-state=completed]").wait_for()
         one.sees("end of run 1")
-        assert one.all_rows()[:-1] == [str(n) for n in range(1, 3001)]
+        assert one.all_rows()[:-1] == [str(n) for n in range(1, 2001)]
 
 
 def test_stdout_and_stderr_are_told_apart(person: Anybody, server: Server, swarm: Swarm) -> None:
@@ -159,14 +159,14 @@ def test_scrolled_back_it_stays_there(person: Anybody, server: Server, swarm: Sw
     """Who has scrolled back is not moved by what comes; at the end it follows again."""
     agent = swarm.sh("seq 1 500; n=500; while :; do n=$((n+1)); echo $n; sleep 0.02; done")
     one = person().agent(server, agent)
-    one.sees("510")
+    until(lambda: any(row.isdigit() and int(row) > 505 for row in one.rows()), "what it writes now")
     one.press("g")
     until(lambda: one.rows()[:1] == ["1"], "the beginning")
     one.page.wait_for_timeout(500)
     assert one.rows()[0] == "1"
     assert one.page.locator("[data-name=follow]").get_attribute("aria-pressed") == "false"
     one.press("G")
-    one.sees("560")
+    until(lambda: any(row.isdigit() and int(row) > 550 for row in one.rows()), "what it writes now")
     assert one.page.locator("[data-name=follow]").get_attribute("aria-pressed") == "true"
 
 
@@ -229,11 +229,19 @@ def test_hostile_output_runs_nothing(person: Anybody, server: Server, swarm: Swa
     one.press("g")
     one.sees(HOSTILE["script"])
     texts = "\n".join(one.rows())
-    for shown in ("click", "after", "hidden", "⟨U+202E⟩gnp.exe⟨U+2066⟩", "nul ␀ bell ␇", "␍1 echo hello", "broken"):
+    for shown in (
+        "click",
+        "after",
+        "hidden",
+        r"\u202egnp.exe\u2066",
+        r"nul \x00 bell \x07",
+        r"\r echo hello",
+        "broken",
+    ):
         assert shown in texts, shown
     assert "owned" not in texts and "cm0g" not in texts
     one.press("x")
-    one.sees("␛]52;c;cm0gLXJmIC8=␇after")
+    one.sees(r"\x1b]52;c;cm0gLXJmIC8=\x07after")
     heights = one.page.evaluate(
         "[...new Set([...document.querySelectorAll('.screen .row')].map((r) => r.offsetHeight))]"
     )
@@ -264,5 +272,5 @@ def test_hostile_names_in_the_log(person: Anybody, server: Server, swarm: Swarm)
     )
     row = one.page.locator("#agent-evil0001")
     row.wait_for()
-    assert "<img src=x onerror=alert(7)>⟨U+202E⟩␛[31m" in row.inner_text()
+    assert r"<img src=x onerror=alert(7)>\u202e\x1b[31m" in row.inner_text()
     assert one.page.locator("#main img").count() == 0

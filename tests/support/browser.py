@@ -120,7 +120,8 @@ _SCREENFUL = """async (top) => {
   const screen = document.querySelector(".screen");
   const frame = () => new Promise((resolve) => requestAnimationFrame(resolve));
   screen.scrollTop = top;
-  for (let k = 0; k < 4; k++) await frame();
+  await frame();
+  await frame();
   const list = screen.querySelector(".rows");
   const rows = [...list.children];
   const above = list.getBoundingClientRect().top - screen.querySelector(".sizer").getBoundingClientRect().top;

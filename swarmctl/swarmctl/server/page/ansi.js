@@ -67,7 +67,7 @@ export function runs(line, style, raw = false) {
 function overwritten(line, found) {
   const parts = (line.endsWith("\r") ? line.slice(0, -1) : line).split("\r");
   if (parts.length === 1) return parts[0];
-  found.push({ text: `\u240d${parts.length - 1} `, style: PLAIN, control: true });
+  found.push({ text: parts.length > 2 ? `\\r${parts.length - 1}\u00d7 ` : "\\r ", style: PLAIN, control: true });
   const last = parts.findLast((part) => strip(part) !== "") ?? "";
   // what the earlier parts have set stays set
   return (

@@ -14,8 +14,8 @@ export function ask({ title, body = [], confirm, act, isDanger = false, isWide =
     const id = `title-${Math.random().toString(36).slice(2)}`;
     const fault = el("p", { class: "fault", role: "alert", hidden: true });
     const go = el("button", { type: "submit", class: isDanger ? "danger" : "primary" }, confirm);
-    const leave = el("button", { type: "button", class: "quiet", onclick: () => dialog.close() }, "Cancel");
-    if (isDanger) leave.textContent = "Keep it";
+    const leaveText = isDanger ? "Keep it" : "Close";
+    const leave = el("button", { type: "button", class: "quiet", onclick: () => dialog.close() }, leaveText);
     const form = el(
       "form",
       { method: "dialog", novalidate: true },

@@ -50,10 +50,14 @@ function howEnded(data) {
   const parts = [
     how,
     data.reason && visible(data.reason),
-    typeof data.seconds === "number" && `after ${span(data.seconds)}`,
+    typeof data.seconds === "number" && `after ${briefly(data.seconds)}`,
   ];
   const said = parts.filter(Boolean);
   return said.length ? `: ${said.join(", ")}` : "";
+}
+
+function briefly(seconds) {
+  return seconds < 10 ? `${seconds.toFixed(seconds < 1 ? 2 : 1)}s` : span(seconds);
 }
 
 /** new, live, warn, bad, good or plain: how an event is coloured. */

@@ -15,7 +15,8 @@ export const KEYS = [
       ["Enter", "open the selected agent"],
       ["Esc", "back"],
       ["T", "light, dark, as the system"],
-      ["a", "all agents, living ones: filter"],
+      ["a", "the living ones alone, or all"],
+      ["l", "the timeline"],
     ],
   ],
   [

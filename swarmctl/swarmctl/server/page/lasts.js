@@ -1,19 +1,21 @@
 /**
  * The last line of output of the agents on screen: asked for together, once a second at most, only while they are seen.
+ *
+ * No request waits for them at the server, though it could: a browser has six connections for all its tabs.
  */
 
 import { strip } from "./ansi.js";
 import { LIVE } from "./agents.js";
-import { agentPath, get, request } from "./session.js";
+import { get } from "./session.js";
 import { visible } from "./text.js";
 
-const EVERY = 1000;
-const MOST = 60;
+const EVERY = 1000; // ms
+const MOST = 100; // agents in one request
 
 export class LastLines {
-  #lines = new Map(); // id → {text, stream, of}: `of` is what the agent was like then
-  #isTogether = true;
+  #lines = new Map(); // id → {text, of}: `of` is what the agent was like then
   #isBusy = false;
+  #pause = 0; // rounds to leave out, after a failure
 
   constructor(onChange) {
     this.onChange = onChange;
@@ -26,43 +28,27 @@ export class LastLines {
   }
 
   async #look() {
-    if (document.hidden || this.#isBusy) return;
-    const wanted = this.shown
-      .filter((agent) => LIVE.has(agent.state) || this.#lines.get(agent.id)?.of !== stamp(agent))
-      .slice(0, MOST);
+    if (document.hidden || this.#isBusy || this.#pause-- > 0) return;
+    this.#pause = 0;
+    const wanted = this.shown.filter((agent) => LIVE.has(agent.state) || this.of(agent.id)?.of !== stamp(agent));
     if (!wanted.length) return;
     this.#isBusy = true;
     try {
-      await (this.#isTogether ? this.#together(wanted) : this.#each(wanted));
-    } catch (error) {
-      if (this.#isTogether && [404, 405].includes(error.status)) this.#isTogether = false;
+      await this.#ask(wanted.slice(0, MOST));
+    } catch {
+      this.#pause = 5; // the link says what is wrong
     } finally {
       this.#isBusy = false;
     }
   }
 
-  async #together(wanted) {
-    const query = new URLSearchParams(wanted.map((agent) => ["agent", agent.id]));
-    const { last } = await get(`/v1/last?${query}`);
-    for (const agent of wanted) this.#keep(agent, last[agent.id]?.text ?? "", last[agent.id]?.stream ?? "stdout");
-    this.onChange();
-  }
-
-  async #each(wanted) {
-    for (const agent of wanted.slice(0, 20)) {
-      const response = await request(`${agentPath(agent.id, "output")}?lines=1`).catch(() => null);
-      if (response) this.#keep(agent, (await response.text()).slice(0, 4000), "stdout");
+  async #ask(wanted) {
+    const { last } = await get(`/v1/last?${new URLSearchParams(wanted.map((agent) => ["agent", agent.id]))}`);
+    if (this.#lines.size > 5000) this.#lines.clear();
+    for (const agent of wanted) {
+      this.#lines.set(agent.id, { text: visible(strip(last[agent.id]?.text ?? "").trim()), of: stamp(agent) });
     }
     this.onChange();
-  }
-
-  #keep(agent, text, stream) {
-    const line =
-      strip(text)
-        .split(/[\r\n]/)
-        .findLast((part) => part.trim()) ?? "";
-    if (this.#lines.size > 5000) this.#lines.clear();
-    this.#lines.set(agent.id, { text: visible(line.trim().slice(0, 400)), stream, of: stamp(agent) });
   }
 }
 

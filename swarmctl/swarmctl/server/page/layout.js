@@ -2,7 +2,7 @@
  * Lines laid out in rows of equal height, `cols` cells wide: what makes a million lines cheap to scroll. Pure.
  *
  * A long line has several rows; one of a megabyte has thousands, and only those on screen are ever made. How many rows
- * a block has is exact where it is plain text, else an estimate until it is looked at.
+ * a block has is an estimate until it is looked at.
  */
 
 import { runs } from "./ansi.js";
@@ -15,6 +15,7 @@ const WIDE = new RegExp(
   "u",
 );
 const TAB = 8;
+const LONGEST_WORD = 24; // that is not cut, where it does not fit any more
 
 /** How many cells a character takes. */
 export function cells(char) {
@@ -22,43 +23,75 @@ export function cells(char) {
   return ZERO.test(char) ? 0 : WIDE.test(char) ? 2 : 1;
 }
 
+/** Where the rows of a text end, at most `cols` cells each; between words where one ends near enough. */
+export function breaks(text, cols) {
+  const ends = [];
+  const isPlain = !ODD.test(text);
+  for (let from = 0; ;) {
+    let end = isPlain ? from + cols : reach(text, from, cols);
+    if (end >= text.length) return [...ends, text.length];
+    if (text[end] === " ") {
+      end++; // a space at a row's end is not seen
+    } else {
+      const space = text.slice(Math.max(from + 1, end - LONGEST_WORD), end).lastIndexOf(" ");
+      if (space >= 0) end = Math.max(from + 1, end - LONGEST_WORD) + space + 1;
+    }
+    ends.push(end);
+    from = end;
+  }
+}
+
+/** How far a row that begins at `from` reaches; at least one character. */
+function reach(text, from, cols) {
+  let used = 0;
+  let place = from;
+  for (const char of text.slice(from, from + 4 * cols)) {
+    used += cells(char);
+    if (used > cols && place > from) return place;
+    place += char.length;
+  }
+  return place;
+}
+
 /** The rows of a line's runs, at most `cols` cells each; at least one. */
 export function wrap(line, cols) {
-  const rows = [[]];
-  let used = 0;
-  const put = (text, run) => rows[rows.length - 1].push({ text, style: run.style, control: run.control });
-  const newRow = () => {
-    rows.push([]);
-    used = 0;
-  };
-  for (const run of line) {
-    if (!ODD.test(run.text)) {
-      for (let from = 0; from < run.text.length;) {
-        if (used >= cols) newRow();
-        const piece = run.text.slice(from, from + cols - used);
-        put(piece, run);
-        used += piece.length;
-        from += piece.length;
-      }
-      continue;
+  const runs = expanded(line);
+  const rows = [];
+  let k = 0; // the run that the row begins in, and the place in it
+  let inside = 0;
+  let from = 0;
+  for (const end of breaks(runs.map((run) => run.text).join(""), cols)) {
+    const row = [];
+    for (let left = end - from; left > 0;) {
+      const run = runs[k];
+      const text = run.text.slice(inside, inside + left);
+      row.push({ text, style: run.style, control: run.control });
+      left -= text.length;
+      inside += text.length;
+      if (inside === run.text.length) [k, inside] = [k + 1, 0];
     }
-    let held = "";
-    for (const char of run.text) {
-      const width = char === "\t" ? TAB - (used % TAB) : cells(char);
-      if (used + width > cols) {
-        if (held) put(held, run);
-        held = "";
-        newRow();
-      }
-      held += char === "\t" ? " ".repeat(Math.min(width, cols - used)) : char;
-      used += width;
-    }
-    if (held) put(held, run);
+    rows.push(row);
+    from = end;
   }
   return rows;
 }
 
-/** Says how many rows a block has for `cols`, roughly where it is not plain. */
+/** Tabs as spaces. */
+function expanded(line) {
+  if (!line.some((run) => run.text.includes("\t"))) return line;
+  let column = 0;
+  return line.map((run) => {
+    let text = "";
+    for (const char of run.text) {
+      const piece = char === "\t" ? " ".repeat(TAB - (column % TAB)) : char;
+      column += char === "\t" ? piece.length : cells(char);
+      text += piece;
+    }
+    return { ...run, text };
+  });
+}
+
+/** Says roughly how many rows a block has for `cols`. */
 export function measure(block, cols) {
   block.first = null;
   let rows = 0;
@@ -100,16 +133,15 @@ export class Layout {
     block.first = new Int32Array(block.count + 1);
     const isPlain = !this.raw && !ODD.test(block.head) && !ODD.test(block.text);
     for (let i = 0; i < block.count; i++) {
-      const from = i === 0 ? -block.head.length : block.ends[i - 1] + 1;
-      const rows = isPlain ? Math.max(1, Math.ceil((block.ends[i] - from) / this.cols)) : this.#count(block, i);
-      block.first[i + 1] = block.first[i] + rows;
+      const length = block.ends[i] - (i === 0 ? -block.head.length : block.ends[i - 1] + 1);
+      block.first[i + 1] = block.first[i] + (isPlain && length <= this.cols ? 1 : this.#count(block, i));
     }
     block.rows = block.first[block.count];
   }
 
   #count(block, i) {
     const line = block.line(i);
-    return !this.raw && !ODD.test(line) ? Math.max(1, Math.ceil(line.length / this.cols)) : this.line(block, i).length;
+    return !this.raw && !ODD.test(line) ? breaks(line, this.cols).length : this.line(block, i).length;
   }
 
   /** The line of a settled block that has its row r. */

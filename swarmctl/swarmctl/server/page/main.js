@@ -40,35 +40,39 @@ function go(id) {
 
 function route() {
   const id = decodeURIComponent(/^#\/agents\/(.+)$/.exec(location.hash)?.[1] ?? "");
+  const place = id ? "one" : location.hash === "#/timeline" ? "events" : "all";
+  byId("to-agents").toggleAttribute("aria-current", place === "all");
+  byId("to-timeline").toggleAttribute("aria-current", place === "events");
   if (view && view.id === id) return;
   view?.close();
   view = null;
   list.current = id || null;
-  const main = byId("main");
-  if (id) {
-    list.selected = id;
-    view = new AgentView(id, { onClose: () => go(null), onState: showLink, rights });
-    replace(main, list.element, view.element);
-    if (isNarrow) onlyOne();
-    refresh();
-    timeline.close();
-  } else {
-    replace(main, list.element, timeline.element);
-    followTimeline();
-    document.title = "swarmctl";
-  }
-  main.className = id ? "layout one" : "layout all";
+  if (id) openAgent(id);
+  else replace(byId("main"), list.element, timeline.element);
+  byId("main").className = `layout ${place}`;
+  followTimeline();
+  if (!id) document.title = "swarmctl";
   list.draw();
 }
 
+function openAgent(id) {
+  list.selected = id;
+  view = new AgentView(id, { onClose: () => go(null), onState: showLink, rights });
+  replace(byId("main"), list.element, view.element);
+  if (isNarrow) onlyOne();
+  refresh();
+}
+
+/** The timeline is followed while it is to be seen. */
 function followTimeline() {
-  if (!follower || view) return;
-  if (wide.matches) timeline.open();
+  const isSeen = follower && !view && (wide.matches || location.hash === "#/timeline");
+  if (isSeen) timeline.open();
   else timeline.close();
 }
 
 function refresh() {
   list.draw();
+  timeline.draw();
   if (!view) return;
   const agent = agents.byId.get(view.id);
   if (agent || agents.isWhole) view.update(agent);
@@ -225,8 +229,9 @@ listen({
   j: () => step(1),
   k: () => step(-1),
   a: () => list.toggle("live"),
+  l: () => void (location.hash = "#/timeline"),
   Enter: (event) => (!view && list.selected && event.target === document.body ? go(list.selected) : false),
-  Escape: () => (view ? go(null) : false),
+  Escape: () => (location.hash.length > 2 ? go(null) : false),
   1: () => view?.show("output"),
   2: () => view?.show("history"),
   3: () => view?.show("details"),

@@ -12,12 +12,13 @@ const STEERING = new RegExp(
   "gu",
 );
 
-/** How one steering character is shown: control pictures where Unicode has them, else its number. */
+const SHORT = { "\n": "\\n", "\r": "\\r", "\t": "\\t" };
+
+/** How one steering character is shown, as the command line shows it: \n, \x1b, \u202e; fonts have no signs for all. */
 export function picture(char) {
   const code = char.codePointAt(0);
-  if (code < 0x20) return String.fromCharCode(0x2400 + code);
-  if (code === 0x7f) return "\u2421";
-  return `\u27e8U+${code.toString(16).toUpperCase().padStart(4, "0")}\u27e9`;
+  const digits = (count) => code.toString(16).padStart(count, "0");
+  return SHORT[char] ?? (code < 0x100 ? `\\x${digits(2)}` : code < 0x10000 ? `\\u${digits(4)}` : `\\U${digits(8)}`);
 }
 
 /** `text` on one line, with everything that could steer made visible. */

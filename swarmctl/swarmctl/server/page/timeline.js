@@ -56,17 +56,19 @@ export class Timeline {
     );
   }
 
+  /** Read the latest events, and follow. */
   async open() {
+    if (this.follower) return;
     this.close();
-    this.controller = new AbortController();
+    const controller = (this.controller = new AbortController());
     try {
-      const n = await tail("registry", this.controller.signal);
+      const n = await tail("registry", controller.signal);
       this.first = Math.max(0, n - FIRST);
     } catch (error) {
       if (error.name === "AbortError" || error.status === 403) return;
       this.first = 0;
     }
-    if (this.controller.signal.aborted) return;
+    if (controller.signal.aborted) return;
     this.events = [];
     this.follower = new Follower("registry", {
       offset: at(this.first),
@@ -112,7 +114,7 @@ export class Timeline {
   }
 
   draw() {
-    if (this.frame) return;
+    if (this.frame || !this.follower) return;
     this.frame = requestAnimationFrame(() => {
       this.frame = 0;
       this.#draw();
@@ -129,7 +131,8 @@ export class Timeline {
       const today = day(event.time);
       if (today !== last) rows.push(this.#kept(`day ${today}`, () => el("li", { class: "day" }, today)));
       last = today;
-      rows.push(this.#kept(event.position, () => this.#row(event)));
+      const name = this.#nameOf(event);
+      rows.push(this.#kept(`${event.position} ${name}`, () => this.#row(event, name)));
     }
     if (!rows.length) rows.push(el("li", { class: "empty" }, "Nothing has happened yet"));
     this.rows = this.made;
@@ -146,9 +149,13 @@ export class Timeline {
     return row;
   }
 
-  #row(event) {
+  /** An agent's name, once it is known. */
+  #nameOf(event) {
     const agent = this.agents.byId.get(event.agent);
-    const name = agent ? titleOf(agent) : visible(event.agent ?? "");
+    return agent ? titleOf(agent) : visible(event.agent ?? "");
+  }
+
+  #row(event, name) {
     const who = event.agent
       ? el("a", { href: `#/agents/${encodeURIComponent(event.agent)}` }, el("bdi", {}, name))
       : null;
