@@ -76,6 +76,23 @@ def test_the_first_byte_of_what_is_larger_than_memory(person: Anybody, server: S
     one.sees("line 1000000 of")
 
 
+def test_nothing_but_newlines(person: Anybody, server: Server, swarm: Swarm) -> None:
+    """Of twelve million empty lines no more are laid out than a browser can scroll; both ends are there."""
+    agent = swarm.ended("echo begin; head -c 12000000 /dev/zero | tr '\\0' '\\n'; echo end")
+    one = person().agent(server, agent)
+    one.sees("end of run 1")
+    one.press("g")
+    one.sees("begin")
+    for _ in range(60):
+        one.page.evaluate(
+            "{ const screen = document.querySelector('.screen'); screen.scrollTop = screen.scrollHeight; }"
+        )
+        one.page.wait_for_timeout(20)
+    assert one.page.evaluate("document.querySelector('.screen').scrollHeight") < 16_000_000
+    one.press("G")
+    until(lambda: "end" in one.rows(), "the end")
+
+
 def test_ten_megabytes_a_second(person: Anybody, server: Server, swarm: Swarm) -> None:
     """While an agent writes 10 MB/s the page follows, frames go on, and a key is obeyed; it keeps up to the end."""
     agent = python(swarm, FLOOD, "10", "6")

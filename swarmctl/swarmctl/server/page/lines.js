@@ -10,6 +10,7 @@ import { PLAIN, styleAfter } from "./ansi.js";
 import { bytes, visible } from "./text.js";
 
 const LONGEST = 1 << 20; // characters of a line; a longer one is broken there
+const LINE = 40; // bytes that a line weighs beside its text: so that of the shortest there are not too many either
 const STREAMS = { "stdout:written": "stdout", "stderr:written": "stderr" };
 let born = 0;
 
@@ -17,9 +18,9 @@ let born = 0;
 export function chunkOf(record) {
   const { offset, time, type, data } = record;
   const stream = STREAMS[type];
-  if (!stream) return { n: offset, time, stream: "mark", run: data.run ?? 0, text: markOf(record), size: 100 };
+  if (!stream) return { n: offset, time, stream: "mark", run: data.run ?? 0, text: markOf(record), size: LINE };
   const raw = record.text === undefined ? fromBase64(record.base64 ?? "") : null;
-  const size = raw ? raw.length : record.text.length;
+  const size = (raw ?? record.text).length + LINE * data.lines;
   return {
     n: offset,
     time,

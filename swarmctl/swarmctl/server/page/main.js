@@ -81,6 +81,10 @@ function refresh() {
 
 /** Show whether the server is heard, and ask for a token where it wants another. */
 function showLink(state, error, wait) {
+  if (state === "failed" || error?.status === 404) {
+    if (error.status) toast(error.line, true);
+    return;
+  }
   const link = byId("link");
   if (state === "refused" && error.status === 401) return void askToken(error.message);
   if (state === "refused") toast(error.line, true);

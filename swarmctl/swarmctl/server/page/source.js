@@ -70,11 +70,12 @@ export class OutputSource {
     const got = await this.#once(() => page(this.name, this.window.next, this.#controller.signal));
     if (!got) return;
     this.tail = Math.max(this.tail, got.next);
+    let isAll = true;
     this.keep(() => {
-      this.window.append(got.records);
+      isAll = this.window.append(got.records, true);
       this.window.trimFront();
     });
-    if (got.isTail) this.#live();
+    if (got.isTail && isAll) this.#live();
     this.onChange();
   }
 
@@ -133,7 +134,7 @@ export class OutputSource {
     try {
       return await mine;
     } catch (error) {
-      if (error.name !== "AbortError") this.onState("waiting", error, 0);
+      if (error.name !== "AbortError") this.onState("failed", error);
       return undefined;
     } finally {
       if (this.#reading === mine) this.#reading = null;

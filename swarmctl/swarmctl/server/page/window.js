@@ -9,6 +9,7 @@ import { measure } from "./layout.js";
 import { Splitter, chunkOf } from "./lines.js";
 
 export const MOST_BYTES = 24 << 20;
+const PART = 0.4; // of what may be kept, added at once
 export const MOST_BLOCKS = 120_000;
 
 export class OutputWindow {
@@ -36,20 +37,23 @@ export class OutputWindow {
     return this.size >= this.mostBytes || this.chunks.length >= this.mostBlocks;
   }
 
-  /** Add records at the end; those that are there already are left out. Returns how many were new. */
-  append(records) {
-    let added = 0;
+  /**
+   * Add records at the end, those that are there already left out; no more than a part of what may be kept, where
+   * `isPart`, so that what is on screen stays. Returns whether all were added.
+   */
+  append(records, isPart = false) {
+    const most = this.size + (isPart ? this.mostBytes * PART : Infinity);
     for (const record of records) {
       if (record.offset < this.next) continue;
+      if (this.size > most) return false;
       const chunk = chunkOf(record);
       this.chunks.push(chunk);
       this.size += chunk.size;
       this.next = record.offset + 1;
       this.#add(chunk);
-      added++;
+      this.changed = true;
     }
-    if (added) this.changed = true;
-    return added;
+    return true;
   }
 
   #add(chunk) {
@@ -67,11 +71,16 @@ export class OutputWindow {
 
   /** Add the records before the first one. Lines that were cut there are whole then: all is split anew. */
   prepend(records) {
-    const before = records.filter((record) => record.offset < this.first).map(chunkOf);
+    const all = records.filter((record) => record.offset < this.first).map(chunkOf);
+    const most = this.size + this.mostBytes * PART;
+    const before = [];
+    while (all.length && this.size <= most) {
+      before.unshift(all.pop());
+      this.size += before[0].size;
+    }
     if (!before.length) return;
     this.chunks = [...before, ...this.chunks];
     this.first = before[0].n;
-    for (const chunk of before) this.size += chunk.size;
     while (this.#isOver && this.chunks.length > before.length) {
       const last = this.chunks.pop();
       this.size -= last.size;
