@@ -159,3 +159,14 @@ def test_a_last_line_can_be_waited_for(api: Api) -> None:
         assert waiting.result(20)["last"][agent]["text"] == "hello"
         after = waiting.result()["next"]
         assert api.get("/last", params={"agent": [agent], "wait": 0.05, "after": after})["last"] == {}
+
+
+def test_no_new_log_takes_the_place_of_a_deleted_one(tmp_path: Path, empty_log: Path) -> None:
+    """A server whose log was deleted makes none by itself, whatever it is asked."""
+    with api_in(tmp_path, empty_log) as api:
+        for path in api.swarm.home.glob("swarm.db*"):
+            path.unlink()
+        for _ in range(3):
+            got = api.client.post("/v1/agents", json={"command": ["true"]})
+            assert got.status_code in (404, 503) and got.headers["content-type"] == "application/problem+json"
+        assert not (api.swarm.home / "swarm.db").exists()

@@ -50,7 +50,7 @@ class Work:
         try:
             log = idle.pop()
         except IndexError:
-            log = Log(self.home, write=write)
+            log = Log(self.home, write=write, create=False)  # a server makes its log at its start, and no other
         try:
             yield log
         finally:
