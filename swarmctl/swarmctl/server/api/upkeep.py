@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
 import tempfile
 from collections.abc import Iterator
 from itertools import takewhile
 from typing import Annotated, Any, BinaryIO
 
 from fastapi import Query, Request, Response
-from fastapi.responses import FileResponse, StreamingResponse
-from starlette.background import BackgroundTask
+from fastapi.responses import StreamingResponse
 
 from swarm_daemon import control
 from swarm_store import registry
@@ -29,7 +27,7 @@ from .work import Here, Work
 
 router = new_router("log")
 DATABASE = "application/vnd.sqlite3"
-BLOCK = 64 << 10
+BLOCK = 256 << 10
 IN_MEMORY = 1 << 20  # bytes of an import; more is kept in a file
 
 
@@ -96,15 +94,24 @@ def _take_in(log: Log, lines: BinaryIO) -> list[str]:
     return take_in(log, lines)
 
 
-@router.get("/backup", responses=of_bytes(DATABASE, "The file, a log itself."), response_class=FileResponse)
+@router.get("/backup", responses=of_bytes(DATABASE, "The file, a log itself."))
 async def back_up_log(here: Here) -> Response:
     """The whole log as it is at this moment, as a file: swarm.db in a state directory of its own. Agents write on."""
-    directory = tempfile.mkdtemp(prefix="swarmctl-backup-")
-    path = os.path.join(directory, "swarm.db")
-    try:
-        await here.labour(lambda log: backup(log, path), write=False)
-    except BaseException:
-        shutil.rmtree(directory, ignore_errors=True)
-        raise
-    done = BackgroundTask(shutil.rmtree, directory, ignore_errors=True)
-    return FileResponse(path, headers=NO_STORE, media_type=DATABASE, filename="swarm.db", background=done)
+    copy = await here.labour(_copy, write=False)
+    headers = {"content-length": str(os.fstat(copy.fileno()).st_size), **NO_STORE}
+    headers["content-disposition"] = 'attachment; filename="swarm.db"'
+    return StreamingResponse(_blocks(copy), headers=headers, media_type=DATABASE)
+
+
+def _copy(log: Log) -> BinaryIO:
+    """A copy of the log that has no name any more: nothing is left of it, whatever becomes of who asked."""
+    with tempfile.TemporaryDirectory(prefix="swarmctl-backup-") as directory:
+        path = os.path.join(directory, "swarm.db")
+        backup(log, path)
+        return open(path, "rb")
+
+
+def _blocks(copy: BinaryIO) -> Iterator[bytes]:
+    with copy:
+        while block := copy.read(BLOCK):
+            yield block
