@@ -59,7 +59,10 @@ async def wait_for_any(topics: list[tuple[Topic, int]], timeout: float) -> bool:
 
 
 def _have_rung(topics: list[tuple[Topic, int]]) -> bool:
-    return any(topic.rings != seen for topic, seen in topics)
+    for topic, seen in topics:  # `any` takes four times as long, and each reader asks at each ring
+        if topic.rings != seen:
+            return True
+    return False
 
 
 def _wake(sleeper: asyncio.Future[None]) -> None:
