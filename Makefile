@@ -40,7 +40,7 @@ format: $(STAMP) ## rewrite the code in the project's format
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-bench: $(STAMP) ## the benchmarks, beside supervisord, circus and pm2
+bench: $(STAMP) ## the benchmarks, beside supervisord, circus, pm2 and the reference server
 	@$(BIN)/python -m tests.benchmarks
 
 torture: $(STAMP) ## faults of every kind at random, for MINUTES (10) or SECONDS, of AGENTS (40), from SEED

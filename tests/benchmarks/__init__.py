@@ -1,4 +1,6 @@
-"""The benchmarks: swarmctl beside supervisord, circus and pm2, in one run. `make bench`; a bar missed is shown as such.
+"""The benchmarks, in one run: swarmctl beside supervisord, circus and pm2, and the protocol's reference server.
+
+`make bench`; a bar that is missed is shown as such.
 
 __main__    which ones to run, and what becomes of the figures
 report      rows with ratios and bars, the machine's facts, the table, docs/benchmarks.md
@@ -15,4 +17,7 @@ writers     64 agents writing at once
 supervision the supervisor with 500 agents: memory, idle CPU, starts, deaths
 supervised  ...which it runs under a notify socket, and whose log it watches
 programs    ...and the programs that say when they begin
+serving     `swarmctl serve` beside the Durable Streams reference server
+servers     ...which are these two
+load        ...and the program that puts the load on them
 """

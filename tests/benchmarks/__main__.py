@@ -8,7 +8,7 @@ import time
 import traceback
 from collections.abc import Callable
 
-from . import install, latency, lists, peers, report, supervision, throughput, weight, writers
+from . import install, latency, lists, peers, report, serving, supervision, throughput, weight, writers
 from .report import Row
 from .scene import Interrupted, end_descendants, prepare_process, say
 
@@ -20,6 +20,7 @@ BENCHMARKS: dict[str, tuple[Callable[[], list[Row]], str]] = {
     "latency": (latency.measure, latency.HOW),
     "writers": (writers.measure, writers.HOW),
     "supervisor": (supervision.measure, supervision.HOW),
+    "serving": (serving.measure, serving.HOW),
 }
 INTERRUPTED = 130
 

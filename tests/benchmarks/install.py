@@ -18,6 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 BENCH = ROOT / ".bench"
 PYTHON_PEERS = {"supervisor": "4.3.0", "circus": "0.19.0"}
 PM2 = "7.0.4"
+REFERENCE = "0.3.7"  # @durable-streams/server
 
 
 def python_peers() -> Path:
@@ -41,30 +42,33 @@ def python_peers() -> Path:
     return place / "bin"
 
 
-@cache  # an npm that cannot is asked once in a run, not before each benchmark
 def pm2() -> Path | None:
     """pm2's command; None where there is no Node, or npm cannot install it."""
+    modules = _node_package("pm2", PM2)
+    return modules / ".bin" / "pm2" if modules else None
+
+
+def reference() -> Path | None:
+    """The module of the Durable Streams reference server; None where there is no Node, or npm cannot install it."""
+    modules = _node_package("@durable-streams/server", REFERENCE)
+    return modules / "@durable-streams" / "server" / "dist" / "index.js" if modules else None
+
+
+@cache  # an npm that cannot is asked once in a run, not before each benchmark
+def _node_package(name: str, version: str) -> Path | None:
+    """The node_modules that a package is in, in that version."""
     npm, node = shutil.which("npm"), shutil.which("node")
     if npm is None or node is None:
         return None
     place = BENCH / "node"
-    package = place / "node_modules" / "pm2" / "package.json"
-    if not package.is_file() or json.loads(package.read_text())["version"] != PM2:
-        say(f"installing pm2@{PM2} into {place.relative_to(ROOT)} (once)")
+    package = place / "node_modules" / name / "package.json"
+    if not package.is_file() or json.loads(package.read_text())["version"] != version:
+        say(f"installing {name}@{version} into {place.relative_to(ROOT)} (once)")
         place.mkdir(parents=True, exist_ok=True)
-        command: list[str | Path] = [
-            npm,
-            "install",
-            "--prefix",
-            place,
-            "--no-audit",
-            "--no-fund",
-            "--loglevel=error",
-            f"pm2@{PM2}",
-        ]
-        if subprocess.run(command, stdout=sys.stderr).returncode:
+        how = ["--no-audit", "--no-fund", "--loglevel=error", "--save-exact"]
+        if subprocess.run([npm, "install", "--prefix", place, *how, f"{name}@{version}"], stdout=sys.stderr).returncode:
             return None
-    return place / "node_modules" / ".bin" / "pm2"
+    return place / "node_modules"
 
 
 def node_version() -> str:

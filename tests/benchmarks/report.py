@@ -17,23 +17,32 @@ from . import install
 
 OURS = "swarmctl"
 TOOLS = (OURS, "supervisord", "circus", "pm2")
-HEAD = ("what", "unit", *TOOLS, "swarmctl ÷ each", "bar", "verdict")
+REFERENCE = "reference"  # the protocol's own server, beside which ours is measured in a table of its own
+SERVERS = (OURS, REFERENCE)
 DOCUMENT = install.ROOT / "docs" / "benchmarks.md"
 
 
 @dataclass(frozen=True)
 class Row:
-    """One figure for each tool that has one, in `unit`; `met` is None where there is no bar."""
+    """One figure for each tool that has one, in `unit`; `met` is None where there is no bar.
+
+    `ratios`, where it was measured in rounds: the median of the rounds' ratios, and the worst of them.
+    """
 
     what: str
     unit: str
     figures: dict[str, float]
     bar: str = "-"
     met: bool | None = None
+    tools: tuple[str, ...] = TOOLS
+    ratios: tuple[float, float] | None = None
+
+    def head(self) -> list[str]:
+        return ["what", "unit", *self.tools, f"{OURS} ÷ each", "bar", "verdict"]
 
     def cells(self) -> list[str]:
         verdict = {None: "-", True: "met", False: "MISSED"}[self.met]
-        return [self.what, self.unit, *map(self._figure, TOOLS), self._ratios(), self.bar, verdict]
+        return [self.what, self.unit, *map(self._figure, self.tools), self._ratios(), self.bar, verdict]
 
     def _figure(self, tool: str) -> str:
         if tool in self.figures:
@@ -41,8 +50,10 @@ class Row:
         return "not there" if tool == "pm2" and install.pm2() is None else "-"
 
     def _ratios(self) -> str:
+        if self.ratios is not None:
+            return f"{shown(self.ratios[0])} (worst {shown(self.ratios[1])})"
         ours = self.figures[OURS]
-        theirs = [self.figures.get(tool) for tool in TOOLS[1:]]
+        theirs = [self.figures.get(tool) for tool in self.tools[1:]]
         return " / ".join(shown(ours / one) if one else "-" for one in theirs) if any(theirs) else "-"
 
 
@@ -60,7 +71,11 @@ def ahead_of_all(figures: dict[str, float]) -> bool:
 
 def machine() -> dict[str, str]:
     """The facts that figures depend on."""
-    peers = {**install.PYTHON_PEERS, "pm2": install.PM2 if install.pm2() else "not there"}
+    peers = {
+        **install.PYTHON_PEERS,
+        "pm2": install.PM2 if install.pm2() else "not there",
+        "@durable-streams/server": install.REFERENCE if install.reference() else "not there",
+    }
     return {
         "CPU": f"{_field('/proc/cpuinfo', 'model name')}, {os.cpu_count()} cores",
         "memory": _field("/proc/meminfo", "MemTotal"),
@@ -86,11 +101,22 @@ def _field(path: str, name: str) -> str:
 
 def text(facts: dict[str, str], rows: list[Row], command: str) -> str:
     """Everything in plain columns, for a terminal."""
-    lines = [HEAD, *(row.cells() for row in rows)]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(HEAD))]
-    table = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]
     head = [f"{name}: {fact}" for name, fact in {**facts, "command": command}.items()]
-    return "\n".join([*head, "", *table, "", summary(rows)])
+    return "\n".join([*head, "", *(line for table in tables(rows) for line in _columns(table)), summary(rows)])
+
+
+def tables(rows: list[Row]) -> list[list[list[str]]]:
+    """A table for each set of tools, its head first."""
+    sets = dict.fromkeys(row.tools for row in rows)
+    chosen = [[row for row in rows if row.tools == tools] for tools in sets]
+    return [[some[0].head(), *(row.cells() for row in some)] for some in chosen]
+
+
+def _columns(table: list[list[str]]) -> list[str]:
+    """The lines of a table, and an empty one."""
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in table]
+    return [*lines, ""]
 
 
 def summary(rows: list[Row]) -> str:
@@ -103,9 +129,10 @@ def write(facts: dict[str, str], rows: list[Row], command: str, sections: list[t
     """docs/benchmarks.md: the figures as measured, and how each was measured."""
     body = ["# Benchmarks", "", "Written by the benchmarks themselves; do not edit. Ratios travel, times do not.", ""]
     body += [f"- {name}: {fact}" for name, fact in facts.items()] + [f"- command: `{command}`", ""]
-    body += ["| " + " | ".join(HEAD) + " |", "|" + "---|" * len(HEAD)]
-    body += ["| " + " | ".join(row.cells()) + " |" for row in rows]
-    body += ["", f"{summary(rows)}.", "", "## How it was measured", ""]
+    for head, *cells in tables(rows):
+        body += ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+        body += [*("| " + " | ".join(line) + " |" for line in cells), ""]
+    body += [f"{summary(rows)}.", "", "## How it was measured", ""]
     for title, how in sections:
         body += [f"**{title}.** {how}", ""]
     DOCUMENT.parent.mkdir(exist_ok=True)
