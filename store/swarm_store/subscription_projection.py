@@ -24,7 +24,9 @@ def project(database: sqlite3.Connection, record: Record) -> None:
         if row is None:
             _project_created(database, record)
     elif row is not None and row[1] == said.get("tag"):
-        _CHANGES[record.type](database, said, record.time)
+        change = _CHANGES.get(record.type)
+        if change is not None:  # a later version's
+            change(database, said, record.time)
 
 
 def _project_created(database: sqlite3.Connection, record: Record) -> None:
