@@ -16,6 +16,7 @@ from swarm_store.bells import ALL
 from swarm_store.clock import SECOND
 from swarm_store.errors import SwarmError
 from swarm_store.events import SUBSCRIPTIONS
+from swarm_store.home import Home
 from swarm_store.log import Log
 from swarm_store.subscription_wakes import Delivery
 from swarm_store.subscriptions import Looked
@@ -49,13 +50,13 @@ class Dispatcher:
         self._under_way: set[asyncio.Task[None]] = set()
         self._task = asyncio.get_running_loop().create_task(self._run())
 
-    @property
-    def keys(self) -> Keys:
-        """The key, made by the first who needs it. Raises HomeRefused."""
-        if self._keys is None:
-            from .keys import Keys  # what it loads is for those who have subscriptions
+    async def keys(self) -> Keys:
+        """The key, made by the first who needs it, in a thread: loading cryptography takes its time.
 
-            self._keys = Keys(self._desk.settings.home)
+        Raises HomeRefused.
+        """
+        if self._keys is None:
+            self._keys = await asyncio.to_thread(_load_keys, self._desk.settings.home)
         return self._keys
 
     async def close(self) -> None:
@@ -82,8 +83,9 @@ class Dispatcher:
 
     async def _listen(self, topic: Topic, bell: str) -> str:
         """Do what is to be done, until it is another bell that says so; which."""
+        loop = asyncio.get_running_loop()
         while True:
-            rings = topic.rings
+            rings, began = topic.rings, loop.time()
             which, looked = await self._desk.run(self._look)
             wanted = ALL if looked.any else SUBSCRIPTIONS
             if wanted != bell:
@@ -91,7 +93,7 @@ class Dispatcher:
             await self._tend(looked.tend)
             self._done = (which, looked.position) if looked.any else None
             await topic.wait(rings, self._sleep(looked.next_due))
-            await asyncio.sleep(GATHER)
+            await asyncio.sleep(began + GATHER - loop.time())
 
     def _look(self, reader: Log) -> tuple[str, Looked]:
         """In a reader's thread: what is another log than before, or recovered, is looked at from its beginning."""
@@ -115,6 +117,8 @@ class Dispatcher:
             some, left = left[:room], left[room:]
             for delivery in await asyncio.gather(*(self._tend_one(id, new) for id, new in some)):
                 if delivery is not None:
+                    if self._courier is None:
+                        self._courier = await asyncio.to_thread(_load_courier, await self.keys())
                     task = asyncio.get_running_loop().create_task(self._deliver(delivery))
                     self._under_way.add(task)
                     task.add_done_callback(self._under_way.discard)
@@ -127,11 +131,8 @@ class Dispatcher:
 
     async def _deliver(self, delivery: Delivery) -> None:
         """Deliver, and write down what came of it; where that cannot be written, it counts as overdue."""
-        if self._courier is None:
-            from .courier import Courier
-
-            self._courier = Courier(self.keys)
-        body = bodies.notification(delivery, self._base, self.keys)
+        assert self._courier is not None
+        body = bodies.notification(delivery, self._base, await self.keys())
         outcome = await self._courier.deliver(delivery.url, body, delivery.timeout)
 
         def settle(t: Transaction) -> None:
@@ -141,3 +142,15 @@ class Dispatcher:
             await self._desk.writer.submit(settle)
         except SwarmError as error:
             log.warning("subscription %s: %s", delivery.id, error.message)
+
+
+def _load_keys(home: Home) -> Keys:
+    from .keys import Keys
+
+    return Keys(home)
+
+
+def _load_courier(keys: Keys) -> Courier:
+    from .courier import Courier
+
+    return Courier(keys)

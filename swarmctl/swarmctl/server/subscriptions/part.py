@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import socket
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 from urllib.parse import unquote
 
 from swarm_store import subscription_writes as writes
@@ -19,9 +19,6 @@ from ..streams.desk import Desk
 from ..wire import Headers, Receive, Refused, Scope, Send, header, read_body, respond
 from . import bodies, targets
 from .dispatcher import Dispatcher
-
-if TYPE_CHECKING:
-    from .keys import Keys
 
 T = TypeVar("T")
 MOST_BODY = 1 << 20
@@ -60,6 +57,7 @@ class Subscriptions:
         self._desk = desk
         self._base = public_url(desk.settings)
         self._dispatcher = Dispatcher(desk, self._base or "")
+        self._keys = self._dispatcher.keys
 
     async def close(self) -> None:
         """Stop waking and delivering."""
@@ -76,16 +74,12 @@ class Subscriptions:
         except SubscriptionRefused as error:
             await _refuse(send, error)
 
-    @property
-    def _keys(self) -> Keys:
-        return self._dispatcher.keys
-
     async def _write(self, work: Callable[[Transaction], T]) -> T:
         return await self._desk.writer.submit(work)
 
     async def _jwks(self, id: str, rest: str, scope: Scope, receive: Receive, send: Send) -> None:
         headers = [(b"content-type", b"application/jwk-set+json"), (b"cache-control", b"public, max-age=300")]
-        await respond(send, 200, headers, json.dumps(self._keys.jwks()).encode())
+        await respond(send, 200, headers, json.dumps((await self._keys()).jwks()).encode())
 
     async def _put(self, id: str, rest: str, scope: Scope, receive: Receive, send: Send) -> None:
         config = bodies.config(await self._body(receive))
@@ -102,7 +96,7 @@ class Subscriptions:
         await self._tell(send, 200, *subscriptions.find(self._desk.log, id))
 
     async def _tell(self, send: Send, status: int, one: Subscription, links: list[Link]) -> None:
-        keys = self._keys if one.is_webhook else None
+        keys = await self._keys() if one.is_webhook else None
         await _json(send, status, bodies.subscription(one, links, self._base or "", keys))
 
     async def _delete(self, id: str, rest: str, scope: Scope, receive: Receive, send: Send) -> None:
@@ -126,7 +120,7 @@ class Subscriptions:
             raise NothingPending("nothing is pending", "wait for the next wake")
         one = claimed.subscription
         said: dict[str, Any] = {"wake_id": one.wake_id, "generation": one.generation}
-        said["token"] = self._keys.token(one.tag, one.generation)
+        said["token"] = (await self._keys()).token(one.tag, one.generation)
         said |= {"streams": bodies.streams(claimed.links), "lease_ttl_ms": claimed.lease_ttl_ms}
         await _json(send, 200, said)
 
@@ -154,7 +148,7 @@ class Subscriptions:
             raise TokenInvalid("no token", "Authorization: Bearer …, the token that came with the wake")
         said = await self._body(receive)
         one, _ = subscriptions.find(self._desk.log, id)
-        generation = self._keys.generation(token.strip(), one.tag)
+        generation = (await self._keys()).generation(token.strip(), one.tag)
         if generation is None:
             raise TokenInvalid("that is no token of this subscription's", "give the one that came with the wake")
         return writes.Wake(*bodies.wake(said), generation), said
