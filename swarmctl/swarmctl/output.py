@@ -63,6 +63,12 @@ def print_so_far(
 
 
 def _print_last(log: Log, printer: Printer, stream: str, chosen: Chosen, last: int, head: int) -> None:
-    chunks = last_chunks(chosen.newest_first(log, stream, head), last) if last else []
-    printer.begin(stream, chosen.just_before(log, stream, until=chunks[0].offset if chunks else head))
+    before, chunks = last_of(log, stream, chosen, last, head)
+    printer.begin(stream, before)
     printer.last_lines(stream, chunks, last)
+
+
+def last_of(log: Log, stream: str, chosen: Chosen, last: int, head: int) -> tuple[list[Record], list[Record]]:
+    """The chunks before the offset `head` that hold the `last` lines, and the one of each type before them."""
+    chunks = last_chunks(chosen.newest_first(log, stream, head), last) if last else []
+    return chosen.just_before(log, stream, until=chunks[0].offset if chunks else head), chunks

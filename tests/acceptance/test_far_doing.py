@@ -200,6 +200,19 @@ def test_output_is_followed_through_a_server_that_is_killed(far: Far) -> None:
         assert [line for line in got if line.startswith(name)] == [f"{name}  {name} {i}" for i in range(1, 301)]
 
 
+def test_the_last_lines_are_followed(far: Far) -> None:
+    """`logs -f -n N` through a server begins with the last lines, and goes on with every byte, within a line too."""
+    gate = far.cwd / "gate"
+    wait = f"while ! test -e {gate}; do sleep 0.02; done"
+    agent = far.sh(f"echo 1; echo 2; printf 3; {wait}; echo 3; echo 4; echo error >&2")
+    until(lambda: far.logs(agent) == b"1\n2\n3", "it waits")
+    following = [swarm.start("logs", "-f", "-n", "2", agent) for swarm in (far.near, far)]
+    begun = [read_until(one.stdout, b"3") for one in following]
+    gate.touch()
+    got = [sorted((first + output_of(one).out).splitlines()) for first, one in zip(begun, following, strict=True)]
+    assert got == [[b"2", b"33", b"4", b"error"]] * 2
+
+
 def test_ends_are_waited_for_through_a_server_that_is_killed(far: Far) -> None:
     """`wait` for one agent and for several goes on after the server was killed, and gives the status all the same."""
     gate = far.cwd / "gate"

@@ -42,6 +42,13 @@ logs two
 logs --json two
 logs -t two
 logs -n 2 two
+logs -n 1 --stream stderr -t two
+logs -n 3 --run 1 --since 1h two
+logs -n 2 --until 1h two
+logs -f -n 0 two
+logs -f --since 1h -t two
+logs -f -n 4 --json one two binary
+logs -n 100000 two
 logs -n 0 two
 logs -n 3 --json two
 logs --stream stderr two

@@ -10,11 +10,13 @@ import base64
 import os
 import time
 from collections.abc import AsyncIterable, Iterable, Mapping, Sequence
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 from urllib.parse import quote
 
+from swarm_store.events import Record
+
 from .exchange import FOREVER, Feed, Item, Request, Steps, ask, get, post
-from .types import Agent, SpawnOptions
+from .types import Agent, SpawnOptions, record
 
 PATIENCE = 20.0  # seconds that the server is asked to wait in one request
 PAGE = 500
@@ -72,6 +74,29 @@ def agents(
         after = page["next"]
         if after is None:
             return
+
+
+class Last(NamedTuple):
+    """The end of an agent's output: the chunks with the last lines, those before, and the offset to go on at."""
+
+    before: list[Record]
+    chunks: list[Record]
+    next: str
+
+
+def last_output(
+    agent: str,
+    lines: int,
+    *,
+    stream: str | None = None,
+    run: int | None = None,
+    since: str | None = None,
+    until: str | None = None,
+) -> Steps[Last]:
+    """The chunks that hold the last lines of what an agent has written; times in RFC 3339."""
+    chosen = (("stream", stream), ("run", run), ("since", since), ("until", until))
+    found = (yield from ask(get(path_of(agent, "output", "last"), ("lines", lines), *chosen))).json()
+    return Last(list(map(record, found["before"])), list(map(record, found["chunks"])), found["next"])
 
 
 def ended(agent: str, *, run: int | None = None, timeout: float | None = None) -> Steps[Agent | None]:

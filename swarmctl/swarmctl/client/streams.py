@@ -61,13 +61,13 @@ def whole(stream: str) -> Feed[list[Any]]:
         yield Item((yield from reader.read(live=False)))
 
 
-def output(agent: str, *, follow: bool = False, run: int | None = None) -> Feed[Page]:
+def output(agent: str, *, follow: bool = False, run: int | None = None, offset: str = "-1") -> Feed[Page]:
     """Pages of an agent's stream: what it wrote, and its own events. With `follow` on, until the agent has ended.
 
     With `run` too: until that run has ended. Raises NoSuchAgent.
     """
     found = yield from calls.find(agent)
-    reader = Reader(vocabulary.agent_stream(found["id"]))
+    reader = Reader(vocabulary.agent_stream(found["id"]), offset)
     may_have_ended, has_ended = True, False
     while True:
         try:

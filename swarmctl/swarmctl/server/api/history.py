@@ -22,12 +22,13 @@ from swarm_store.log import FOREVER, Log
 
 from ... import history, values
 from ...lines import last_line
-from ...output import Chosen, print_so_far
+from ...output import Chosen, last_of, print_so_far
 from ...streams import Printer
 from ..hub import wait_for_any
+from ..streams import offsets
 from . import models
 from .answers import BYTES, NO_STORE, as_json, new_router, of_bytes
-from .queries import AgentWord, ListEvents, ListLastLines, ReadOutput
+from .queries import AgentWord, ListEvents, ListLastLines, ReadLastOutput, ReadOutput
 from .work import Here, Work
 
 router = new_router("log")
@@ -106,12 +107,33 @@ class _Body:
 @router.get("/agents/{agent}/output", responses=of_bytes(BYTES, "The bytes as they came."))
 async def read_output(here: Here, agent: AgentWord, query: Annotated[ReadOutput, Query()]) -> Response:
     """What an agent has written so far, of all its runs: its bytes, or lines from a time on, or the last lines."""
+    known = await here.read(lambda log: registry.resolve(log, agent))
+    body = _output(here, vocabulary.agent_stream(known["id"]), _chosen(query), query.lines)
+    return StreamingResponse(body, headers=NO_STORE, media_type=BYTES)
+
+
+def _chosen(query: ReadOutput) -> Chosen:
     types = list(vocabulary.OUTPUT_TYPES.values()) if query.stream is None else [vocabulary.OUTPUT_TYPES[query.stream]]
     since = 0 if query.since is None else values.moment(query.since)
     until = FOREVER if query.until is None else values.moment(query.until)
-    known = await here.read(lambda log: registry.resolve(log, agent))
-    body = _output(here, vocabulary.agent_stream(known["id"]), Chosen(types, query.run, since, until), query.lines)
-    return StreamingResponse(body, headers=NO_STORE, media_type=BYTES)
+    return Chosen(types, query.run, since, until)
+
+
+@router.get("/agents/{agent}/output/last", response_model=models.LastOutput)
+async def read_last_output(here: Here, agent: AgentWord, query: Annotated[ReadLastOutput, Query()]) -> Response:
+    """The chunks that hold the last lines of an agent's output, and where its stream goes on after them.
+
+    For who shows lines with their times, or follows: `agents/ID` of the streams, from `next` on.
+    """
+    return await here.read(lambda log: as_json(_last_output(log, agent, query)))
+
+
+def _last_output(log: Log, word: str, query: ReadLastOutput) -> dict[str, Any]:
+    stream = vocabulary.agent_stream(registry.resolve(log, word)["id"])
+    head = log.head(stream)
+    before, chunks = last_of(log, stream, _chosen(query), query.lines, head)
+    shown = {"before": list(map(record_as_data, before)), "chunks": list(map(record_as_data, chunks))}
+    return {**shown, "next": offsets.token(head)}
 
 
 def _output(here: Work, stream: str, chosen: Chosen, last: int | None) -> Iterator[bytes]:

@@ -251,6 +251,14 @@ class LastLines(BaseModel):
     next: Annotated[int, Field(description="`after` of the next request.")]
 
 
+class LastOutput(BaseModel):
+    """The end of an agent's output: records of the log, with the bytes in `base64`."""
+
+    before: Annotated[list[Event], Field(description="Of each of stdout and stderr the last chunk before `chunks`.")]
+    chunks: Annotated[list[Event], Field(description="What holds the last lines, and where they begin may hold more.")]
+    next: Annotated[str, Field(description="The offset in the stream `agents/ID` that comes after them.")]
+
+
 class Pruned(BaseModel):
     """What was forgotten, or would be."""
 

@@ -124,6 +124,10 @@ class ReadOutput(Query):
     lines: Annotated[int | None, Field(description="Only so many of the last lines.", ge=0, le=MOST_LINES)] = None
 
 
+class ReadLastOutput(ReadOutput):
+    lines: Annotated[int, Field(description="So many of the last lines.", ge=0, le=MOST_LINES)] = 10
+
+
 class ListEvents(Query):
     after: Annotated[int, Field(description="Only what comes after this position.", ge=0, le=FOREVER - 1)] = 0
     agent: Annotated[
