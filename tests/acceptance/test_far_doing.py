@@ -276,7 +276,7 @@ def test_leaving_leaves_what_was_spawned(far: Far) -> None:
 def test_no_server_is_one_line(far: Far) -> None:
     """Where no server answers, a command says so in one line: status 1, or 125 where the status is an agent's."""
     far.env["SWARM_SERVER"] = "http://127.0.0.1:1"
-    for status, line in ((1, "list"), (1, "spawn -- true"), (125, "wait x"), (125, "spawn --wait -- x")):
+    for status, line in ((1, "list"), (1, "spawn -- true"), (125, "wait x y z"), (125, "spawn --wait -- x")):
         said = far.refused(status, *line.split())
         assert said.startswith("swarmctl: http://127.0.0.1:1 does not answer: connection refused; is swarmctl serve")
     far.env["SWARM_SERVER"] = f"unix:{far.cwd}/nonesuch"

@@ -17,7 +17,7 @@ from swarmctl.client.exchange import Answer, Done, Feed, Item, Pause, Request, S
 from swarmctl.client.target import Target, check_secrecy, target
 
 AWAY = Unreachable("away")
-LOST_ON_THE_WAY = Unreachable("away", was_sent=True)
+LOST_ON_THE_WAY = Unreachable("away", was_sent=True)  # with its request, or its answer
 
 
 def answer(status: int, body: Any = None, **headers: str) -> Answer:
@@ -78,6 +78,15 @@ def test_what_may_have_been_done_is_not_asked_again() -> None:
         assert len(outcome(steps(), [LOST_ON_THE_WAY] * 9)[1]) == 1
         assert len(outcome(steps(), [BUSY] * 9)[1]) == 1
         assert len(outcome(steps(), [AWAY, answer(202)])[1]) == 2
+
+
+def test_what_may_have_been_done_is_said() -> None:
+    """Where a spawn was sent once and the server is not there any more, the error says that it may have been done."""
+    once = [Unreachable("away", "look", was_sent=True), *(Unreachable("away", "look") for _ in range(3))]
+    error, requests, _, _ = outcome(calls.spawn(["true"], {}, None), once)
+    assert (error.was_sent, error.hint, len(requests)) == (True, "what was asked for may have been done", 4)
+    error, _, _, _ = outcome(calls.find("x"), [Unreachable("away", "look", was_sent=True)] * 4)
+    assert error.hint == "look"
 
 
 def test_a_spawn_is_repeated_with_the_same_key() -> None:

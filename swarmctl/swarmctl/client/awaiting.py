@@ -31,13 +31,13 @@ class AsyncSwarm:
         timeout: float = 30.0,
         insecure: bool = False,
         token_name: str = "the client's",
-        on_trouble: Callable[[SwarmError], None] | None = None,
+        on_trouble: Callable[[SwarmError, int], None] | None = None,
     ) -> None:
         self._connection = Connection(server, token=token, token_name=token_name, timeout=timeout, insecure=insecure)
         uds = self._connection.target.uds
         through = None if uds is None else httpx.AsyncHTTPTransport(uds=uds, limits=UNLIMITED)
         self._client = httpx.AsyncClient(transport=through, **self._connection.client())
-        self._on_trouble = on_trouble or (lambda error: None)
+        self._on_trouble = on_trouble or (lambda error, tries: None)
 
     async def spawn(
         self, command: Sequence[str], *, idempotency_key: str | None = None, **options: Unpack[SpawnOptions]
@@ -160,7 +160,7 @@ class AsyncSwarm:
         if isinstance(step, Pause):
             from asyncio import sleep  # loading it takes 35 ms, which whoever only blocks need not wait for
 
-            self._on_trouble(step.because)
+            self._on_trouble(step.because, step.tries)
             await sleep(step.seconds)
             return None
         try:

@@ -30,7 +30,7 @@ class Swarm:
     is away as long as it takes, and goes on where it was.
 
     `timeout`: seconds for an answer. `insecure`: a token may go over plain http to another machine. `on_trouble` is
-    told why a question is asked again; `token_name` is what messages call the token, never its value.
+    told why a question is asked again, and how often it was by then; `token_name` is what messages call the token.
     """
 
     def __init__(
@@ -41,13 +41,13 @@ class Swarm:
         timeout: float = 30.0,
         insecure: bool = False,
         token_name: str = "the client's",
-        on_trouble: Callable[[SwarmError], None] | None = None,
+        on_trouble: Callable[[SwarmError, int], None] | None = None,
     ) -> None:
         self._connection = Connection(server, token=token, token_name=token_name, timeout=timeout, insecure=insecure)
         uds = self._connection.target.uds
         through = None if uds is None else httpx.HTTPTransport(uds=uds, limits=UNLIMITED)
         self._client = httpx.Client(transport=through, **self._connection.client())
-        self._on_trouble = on_trouble or (lambda error: None)
+        self._on_trouble = on_trouble or (lambda error, tries: None)
 
     def spawn(
         self, command: Sequence[str], *, idempotency_key: str | None = None, **options: Unpack[SpawnOptions]
@@ -195,7 +195,7 @@ class Swarm:
     def _do(self, step: Request | Pause) -> Answer | Unreachable | None:
         """Do what a call has yielded."""
         if isinstance(step, Pause):
-            self._on_trouble(step.because)
+            self._on_trouble(step.because, step.tries)
             time.sleep(step.seconds)
             return None
         try:

@@ -77,11 +77,10 @@ class Connection:
     def _unreachable(self, error: httpx.TransportError) -> Unreachable:
         why = re.sub(r"^\[Errno -?\d+\] ", "", str(error)) or "it took too long"
         message = f"{self.target.name} does not answer: {why[:1].lower()}{why[1:]}"
-        if not isinstance(error, NOT_SENT):
-            return Unreachable(message, "what was asked for may have been done", was_sent=True)
         if "CERTIFICATE" in why:
             return Unreachable(message, "name the authority that it is to be trusted by in SSL_CERT_FILE")
-        return Unreachable(message, "is swarmctl serve running there, and the tunnel to it?")
+        hint = "is swarmctl serve running there, and the tunnel to it?"
+        return Unreachable(message, hint, was_sent=not isinstance(error, NOT_SENT))
 
 
 UNLIMITED = httpx.Limits(max_connections=None, max_keepalive_connections=None)

@@ -55,10 +55,11 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """Wait so many seconds before asking again; `because` of what."""
+    """Wait so many seconds before asking again; `because` of what, after how many `tries`."""
 
     seconds: float
     because: SwarmError
+    tries: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +119,7 @@ def ask(request: Request, *, until: float = 0.0) -> Steps[Answer]:
     Raises SwarmError for the last answer, or where there was none.
     """
     tries = 0
+    may_be_done = False
     while True:
         try:
             answer = yield request
@@ -128,13 +130,16 @@ def ask(request: Request, *, until: float = 0.0) -> Steps[Answer]:
             may_repeat = answer.status in BUSY and request.is_repeatable
             wait = _retry_after(answer)
         except Unreachable as unreachable:
+            may_be_done = may_be_done or (unreachable.was_sent and request.method != "GET")
+            if may_be_done:
+                unreachable.was_sent, unreachable.hint = True, "what was asked for may have been done"
             error, wait = unreachable, 0.0
-            may_repeat = request.is_repeatable or not unreachable.was_sent
+            may_repeat = request.is_repeatable or not may_be_done
         if not may_repeat or (tries >= len(DELAYS) and time.monotonic() >= until):
             raise error
         delay = DELAYS[tries] if tries < len(DELAYS) else LONGEST_DELAY
         tries += 1
-        yield Pause(max(delay, min(wait, LONGEST_DELAY)), error)
+        yield Pause(max(delay, min(wait, LONGEST_DELAY)), error, tries)
 
 
 def _retry_after(answer: Answer) -> float:

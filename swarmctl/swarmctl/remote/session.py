@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 R = TypeVar("R")
 AT_ONCE = 8  # requests
+TELL_AT = 4  # tries: whoever does not follow has given up by then
+WELL_SECONDS = 120.0  # a server that was last away so long ago has been there since: no try takes as long
 
 
 class Session:
@@ -44,15 +47,16 @@ class Session:
             insecure=server.insecure,
             on_trouble=self._say,
         )
-        self._told: set[str] = set()
-        self._tries = 0
+        self._last = -WELL_SECONDS  # when it was last seen to be away (monotonic seconds)
 
-    def _say(self, error: SwarmError) -> None:
-        """Say what is wrong, once it has been so for longer than a moment."""
-        self._tries += 1
-        if self._tries > 3 and error.message not in self._told:
-            self._told.add(error.message)
+    def _say(self, error: SwarmError, tries: int) -> None:
+        """Say that the server is away to whoever goes on asking, once each time."""
+        if tries < TELL_AT:
+            return
+        now = time.monotonic()
+        if now - self._last > WELL_SECONDS:
             print(f"swarmctl: {error.message}; waiting for its return", file=sys.stderr)
+        self._last = now
 
     def agents(self, wanted: Wanted, at: str | None = None) -> list[Agent]:
         """The agents that are wanted, as they are or as they were."""
