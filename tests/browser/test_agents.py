@@ -130,3 +130,55 @@ def test_five_hundred_agents(person: Anybody, server: Server, swarm: Swarm) -> N
     one.page.locator(".agents").focus()
     one.press("End")
     one.page.locator(".agent.selected", has_text="job-499").wait_for()
+
+
+def test_input_is_sent(person: Anybody, server: Server, swarm: Swarm) -> None:
+    """An agent that takes input can be spoken with; one that does not has no such button."""
+    agent = swarm.spawn(
+        "--input", "--name", "listens", "--", "sh", "-c", 'while read -r x; do echo "heard $x"; done; echo bye'
+    )
+    deaf = swarm.sh("echo deaf; sleep 60")
+    one = person().agent(server, agent)
+    one.page.get_by_role("button", name="Send input").wait_for()
+    one.press("i")
+    one.page.keyboard.type("a word")
+    one.dialog().get_by_role("button", name="Send", exact=True).click()
+    one.sees("heard a word")
+    one.press("i")
+    one.page.get_by_label("and close its stdin afterwards").check()
+    one.dialog().get_by_role("button", name="Send", exact=True).click()
+    one.sees("bye")
+    one.page.evaluate(f"location.hash = '#/agents/{deaf}'")
+    one.sees("deaf")
+    assert not one.page.get_by_role("button", name="Send input").is_visible()
+
+
+def test_what_is_filled_in_below_more(person: Anybody, server: Server, swarm: Swarm) -> None:
+    """Every field of the dialog reaches the agent; one that cannot be is named, and nothing is spawned."""
+    one = person().open(server)
+    one.press("n")
+    one.page.keyboard.type("sh -c 'cat; echo $GREETING; pwd; sleep 60'")
+    one.page.get_by_text("More", exact=True).click()
+    for label, value in FILLED.items():
+        one.page.get_by_label(label, exact=True).fill(value)
+    one.page.get_by_label("Restart", exact=True).select_option("on-failure")
+    one.page.get_by_label("Timeout").fill("soon")
+    one.press("Enter")
+    one.dialog().get_by_text("not a duration: soon").wait_for()
+    one.page.get_by_label("Timeout").fill("1h")
+    one.press("Enter")
+    one.sees("hello there")
+    agent = swarm.json("list")[0]
+    wanted = {"cwd": "/", "restart": "on-failure", "max_restarts": 3, "timeout": 3600, "grace": 90, "silence": 600}
+    assert {key: agent[key] for key in wanted} == wanted
+    assert b"from stdin" in swarm.logs(agent["id"])
+
+
+FILLED = {
+    "Directory": "/",
+    "Environment": "GREETING=hello there",
+    "Most restarts": "3",
+    "Grace": "1m30s",
+    "Silence": "10m",
+    "Input": "from stdin\n",
+}

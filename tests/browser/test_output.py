@@ -52,7 +52,7 @@ def test_a_hundred_thousand_lines(person: Anybody, server: Server, swarm: Swarm)
 
 def test_every_line_once(person: Anybody, server: Server, swarm: Swarm) -> None:
     """Scrolling from the first to the last row shows each of 4,000 lines once, in order."""
-    agent = swarm.ended("seq 1 4000")
+    agent = swarm.ended("seq 1 2000")
     one = person().agent(server, agent)
     one.sees("4000")
     assert one.all_rows()[:-1] == [str(n) for n in range(1, 4001)]
@@ -133,6 +133,32 @@ def test_a_killed_server_is_no_gap(person: Anybody, server: Server, swarm: Swarm
         one.page.locator(".who [data-state=completed]").wait_for()
         one.sees("end of run 1")
         assert one.all_rows()[:-1] == [str(n) for n in range(1, 2001)]
+
+
+HIDE = """(hidden) => {
+  Object.defineProperty(document, "hidden", { configurable: true, get: () => hidden });
+  document.dispatchEvent(new Event("visibilitychange"));
+}"""
+
+
+def test_a_hidden_tab_lets_go_and_comes_back(person: Anybody, server: Server, swarm: Swarm) -> None:
+    """A tab that nobody sees holds no connection after a while; seen again it has every line, once."""
+    agent = swarm.sh("for n in $(seq 1 200); do echo $n; sleep 0.06; done")
+    one = person()
+    held: set[object] = set()
+    one.page.on("request", lambda request: held.add(request) if "live=sse" in request.url else None)
+    one.page.on("requestfailed", lambda request: held.discard(request))
+    one.page.on("requestfinished", lambda request: held.discard(request))
+    one.agent(server, agent)
+    one.page.locator(".screen .row").first.wait_for()
+    assert held
+    one.page.evaluate(HIDE, True)
+    one.page.wait_for_timeout(10_500)  # longer than a hidden tab holds on to them
+    assert not held
+    one.page.evaluate(HIDE, False)
+    one.page.locator(".who [data-state=completed]").wait_for()
+    one.sees("end of run 1")
+    assert one.all_rows()[:-1] == [str(n) for n in range(1, 201)]
 
 
 def test_stdout_and_stderr_are_told_apart(person: Anybody, server: Server, swarm: Swarm) -> None:
