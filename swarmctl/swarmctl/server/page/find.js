@@ -6,7 +6,6 @@
 import { strip } from "./ansi.js";
 import { Splitter, chunkOf } from "./lines.js";
 
-const STEP = 32; // records that are searched at once
 const OVERLAP = 2; // records beyond them, for lines that are cut there
 
 /** Where `query` is found in blocks, from a place on: {n, i}, null where it is not. `by` is 1 or -1. */
@@ -51,9 +50,9 @@ export async function find(source, query, by, place, { onProgress, isOver }) {
 }
 
 async function back(source, query, { onProgress, isOver }) {
-  for (let until = source.window.first; until > 0 && !isOver(); until -= STEP) {
+  for (let until = source.window.first; until > 0 && !isOver();) {
     onProgress(until);
-    const from = Math.max(0, until - STEP);
+    const from = Math.max(0, until - source.step);
     const blocks = split(source, await source.records(from, until + OVERLAP));
     const found = findIn(
       blocks.filter((block) => block.n < until),
@@ -61,20 +60,23 @@ async function back(source, query, { onProgress, isOver }) {
       -1,
     );
     if (found) return found;
+    until = from;
   }
   return null;
 }
 
 async function forth(source, query, { onProgress, isOver }) {
-  for (let from = source.window.next; from < source.tail && !isOver(); from += STEP) {
+  for (let from = source.window.next; from < source.tail && !isOver();) {
     onProgress(source.tail - from);
-    const blocks = split(source, await source.records(Math.max(0, from - OVERLAP), from + STEP));
+    const until = from + source.step;
+    const blocks = split(source, await source.records(Math.max(0, from - OVERLAP), until));
     const found = findIn(
       blocks.filter((block) => block.n >= from),
       query,
       1,
     );
     if (found) return found;
+    from = until;
   }
   return null;
 }

@@ -60,7 +60,7 @@ export function detailsPanel(agent) {
   const rows = Object.entries(agent).filter(([, value]) => value !== null && !isEmpty(value));
   const list = rows.map(([key, value]) => [
     el("dt", {}, key.replaceAll("_", " ")),
-    el("dd", {}, el("bdi", {}, key === "command" ? commandLine(value) : inWords(value))),
+    el("dd", {}, el("bdi", {}, key === "command" ? commandLine(value) : inWords(value, key === "labels" ? "=" : " "))),
   ]);
   return scrolling("Details", el("dl", {}, list));
 }
@@ -69,10 +69,10 @@ function isEmpty(value) {
   return typeof value === "object" && !Object.keys(value).length;
 }
 
-function inWords(value) {
+function inWords(value, between) {
   if (typeof value !== "object") return visible(value);
   const parts = Object.entries(value).map(
-    ([key, inner]) => `${key} ${typeof inner === "object" ? JSON.stringify(inner) : inner}`,
+    ([key, inner]) => `${key}${between}${typeof inner === "object" ? JSON.stringify(inner) : inner}`,
   );
   return visible(parts.join(" \u00b7 "));
 }

@@ -14,15 +14,14 @@ export class AgentList {
   #rows = new Map();
   #chips = new Map();
 
-  constructor(agents, lasts, { onOpen, onSelect = () => {}, onSpawn }) {
+  constructor(agents, lasts, { onOpen, onSpawn }) {
     this.agents = agents;
     this.lasts = lasts;
     this.onOpen = onOpen;
-    this.onSelect = onSelect;
     this.onSpawn = onSpawn;
     this.text = "";
     this.states = new Set();
-    this.sort = "newest";
+    this.sort = "active";
     this.selected = null;
     this.current = null; // the agent that is open beside the list
     this.chosen = [];
@@ -47,11 +46,11 @@ export class AgentList {
       "select",
       { "aria-label": "Order", id: "order" },
       [
+        ["active", "Living first"],
         ["newest", "Newest"],
         ["oldest", "Oldest"],
         ["name", "Name"],
         ["state", "State"],
-        ["active", "Living first"],
       ].map(([value, text]) => el("option", { value }, text)),
     );
     this.order.addEventListener("change", () => this.refilter(() => (this.sort = this.order.value)));
@@ -100,6 +99,14 @@ export class AgentList {
     });
   }
 
+  /** The agent that is open: selected, and brought to where it is seen. */
+  open(id) {
+    this.current = id;
+    if (id) this.selected = id;
+    this.isToBeSeen = Boolean(id);
+    this.draw();
+  }
+
   /** Select the agent that is `by` rows away. */
   move(by) {
     if (!this.chosen.length) return;
@@ -111,16 +118,20 @@ export class AgentList {
 
   select(id) {
     this.selected = id;
+    this.#bringToSight(id);
+    this.draw();
+  }
+
+  /** Scroll as far as it takes for an agent's row to be seen. */
+  #bringToSight(id) {
     const index = this.chosen.findIndex((agent) => agent.id === id);
     const height = this.rowHeight;
-    if (index >= 0 && height) {
-      const { scrollTop, clientHeight } = this.scroller;
-      if (index * height < scrollTop) this.scroller.scrollTop = index * height;
-      else if ((index + 1) * height > scrollTop + clientHeight)
-        this.scroller.scrollTop = (index + 1) * height - clientHeight;
-    }
-    this.onSelect(id);
-    this.draw();
+    if (index < 0 || !height) return;
+    const { scrollTop, clientHeight } = this.scroller;
+    if (index * height < scrollTop) this.scroller.scrollTop = index * height;
+    else if ((index + 1) * height > scrollTop + clientHeight)
+      this.scroller.scrollTop = (index + 1) * height - clientHeight;
+    this.isToBeSeen = false;
   }
 
   #searchKey(event) {
@@ -154,6 +165,7 @@ export class AgentList {
     this.element.classList.toggle("no-tokens", !this.chosen.some((agent) => tokensOf(agent) !== null));
     this.rowHeight = parseInt(getComputedStyle(this.scroller).getPropertyValue("--row"), 10) || 34;
     this.sizer.style.height = `${this.chosen.length * this.rowHeight}px`;
+    if (this.isToBeSeen) this.#bringToSight(this.selected);
     this.scroller.setAttribute("aria-rowcount", String(this.chosen.length));
     const first = Math.max(0, Math.floor(this.scroller.scrollTop / this.rowHeight) - OVERSCAN);
     const last = Math.min(

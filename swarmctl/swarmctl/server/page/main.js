@@ -46,17 +46,15 @@ function route() {
   if (view && view.id === id) return;
   view?.close();
   view = null;
-  list.current = id || null;
+  list.open(id || null);
   if (id) openAgent(id);
   else replace(byId("main"), list.element, timeline.element);
   byId("main").className = `layout ${place}`;
   followTimeline();
   if (!id) document.title = "swarmctl";
-  list.draw();
 }
 
 function openAgent(id) {
-  list.selected = id;
   view = new AgentView(id, { onClose: () => go(null), onState: showLink, rights });
   replace(byId("main"), list.element, view.element);
   if (isNarrow) onlyOne();

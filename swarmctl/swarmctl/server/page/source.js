@@ -9,11 +9,16 @@ import { Follower, at, ordinal, page, tail } from "./streams.js";
 import { OutputWindow } from "./window.js";
 
 const BACK = 100; // records before the end at which reading begins
-const STEP = 48; // records that are read at once when somebody scrolls back
+const STEP = 48; // records that are read at once when somebody scrolls back, at first
+const AGAIN = 200; // ms
+const MOST_STEP = 4096;
+const ENOUGH = 1 << 20; // bytes that are worth a request
 
 export class OutputSource {
   #follower = null;
   #reading = null;
+  #asked = null; // whoever asked for the end, while it is looked for
+  isClosed = false;
   #controller = new AbortController();
 
   constructor(id, cols, { onChange, onState, keep = (change) => change() }) {
@@ -25,9 +30,11 @@ export class OutputSource {
     this.mode = "still";
     this.tail = 0; // how many records the stream is known to have
     this.received = 0; // bytes, for the rate
+    this.step = STEP; // records in a request backwards: agents write in lines or in chunks of 64 KB
   }
 
   close() {
+    this.isClosed = true;
     this.#follower?.stop();
     this.#controller.abort();
   }
@@ -36,10 +43,15 @@ export class OutputSource {
     this.#follower?.retry();
   }
 
-  /** Begin some way before the end, and follow. */
+  /** Begin some way before the end, and follow; tried until it can be done. */
   async last() {
-    const n = await this.#once(() => tail(this.name, this.#controller.signal));
-    if (n === undefined) return;
+    const mine = (this.#asked = {});
+    let n;
+    while ((n = await this.#once(() => tail(this.name, this.#controller.signal))) === undefined) {
+      await new Promise((resolve) => setTimeout(resolve, AGAIN));
+      if (this.isClosed || mine !== this.#asked) return;
+    }
+    this.#asked = null;
     this.tail = Math.max(this.tail, n);
     const isNear = this.mode === "live" && this.window.chunks.length > 0;
     if (!isNear) this.window.clear(Math.max(0, n - BACK));
@@ -49,6 +61,7 @@ export class OutputSource {
 
   /** Show record n and what comes after it; the first byte is in record 0. */
   async from(n) {
+    this.#asked = null;
     this.still();
     this.#controller.abort();
     this.#controller = new AbortController();
@@ -83,7 +96,7 @@ export class OutputSource {
   async before() {
     const until = this.window.first;
     if (until <= 0) return;
-    const records = await this.#once(() => this.records(Math.max(0, until - STEP), until));
+    const records = await this.#once(() => this.records(Math.max(0, until - this.step), until));
     if (!records || this.window.first !== until) return;
     this.keep(() => this.window.prepend(records));
     if (this.window.next < this.tail) this.still();
@@ -91,10 +104,10 @@ export class OutputSource {
   }
 
   get isReading() {
-    return this.#reading !== null;
+    return this.#reading !== null || this.#asked !== null;
   }
 
-  /** The records from the n-th on, before `until`. */
+  /** The records from the n-th on, before `until`; learns how many are worth a request. */
   async records(n, until) {
     const records = [];
     for (let next = n; next < until;) {
@@ -103,6 +116,9 @@ export class OutputSource {
       for (const record of got.records) if (record.offset < until) records.push(record);
       next = got.next;
     }
+    const size = records.reduce((sum, { data }) => sum + (data?.end ?? 0) - (data?.start ?? 0), 0);
+    if (size < ENOUGH / 2) this.step = Math.min(MOST_STEP, this.step * 2);
+    else if (size > ENOUGH * 3) this.step = Math.max(STEP / 2, this.step / 2);
     return records;
   }
 
@@ -127,14 +143,17 @@ export class OutputSource {
     this.onChange();
   }
 
-  /** One reading at a time; a failure is told, and what is wanted is asked for again when somebody scrolls. */
+  /** One reading at a time; a failure is told, and what is wanted is asked for again. */
   async #once(read) {
     if (this.#reading) return undefined;
     const mine = (this.#reading = read());
     try {
       return await mine;
     } catch (error) {
-      if (error.name !== "AbortError") this.onState("failed", error);
+      if (error.name !== "AbortError") {
+        this.onState("failed", error);
+        setTimeout(this.onChange, 10 * AGAIN); // whoever needs it asks again
+      }
       return undefined;
     } finally {
       if (this.#reading === mine) this.#reading = null;
