@@ -52,7 +52,7 @@ def test_a_hundred_thousand_lines(person: Anybody, server: Server, swarm: Swarm)
 
 def test_every_line_once(person: Anybody, server: Server, swarm: Swarm) -> None:
     """Scrolling from the first to the last row shows each of 4,000 lines once, in order."""
-    agent = swarm.ended("seq 1 2000")
+    agent = swarm.ended("seq 1 4000")
     one = person().agent(server, agent)
     one.sees("4000")
     assert one.all_rows()[:-1] == [str(n) for n in range(1, 4001)]
