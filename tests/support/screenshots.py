@@ -62,7 +62,7 @@ def spawn_all(swarm: Swarm) -> dict[str, str]:
     swarm.env["PATH"] = f"{programs}:{swarm.env['PATH']}"
 
     def spawn(name: str, *words: str) -> str:
-        return swarm.spawn("--name", name, *words)
+        return swarm.spawn("--name", name, "--cwd", "/", *words)
 
     spawn("lint", "--label", "kind=check", "--", "eslint", "src")
     spawn("docs", "--label", "kind=check", "--", "mkdocs", "build")
