@@ -2,6 +2,8 @@
 
 A token is `<id>.<secret>`: the id names it in lists and events, and finds its hash; the secret is 256 random bits. The
 admin's token is no event: it is in a file of the state directory that its owner alone can read.
+
+A token that was made with another may no more than that one, and ends with it.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ import secrets
 import stat
 from collections import namedtuple
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from . import events
 from .clock import SECOND, microseconds, now, rfc3339
@@ -37,10 +40,20 @@ class NoSuchToken(SwarmError):
     exit_code = 3
 
 
+class BeyondToken(SwarmError):
+    """A token was to make one that would outlive it, or may more than it may itself."""
+
+
 class Token(
-    namedtuple("Token", ("id", "hash", "scope", "agents", "created", "expires", "uses", "used", "last_used", "revoked"))
+    namedtuple(
+        "Token",
+        ("id", "hash", "scope", "agents", "created", "expires", "uses", "used", "last_used", "revoked", "maker"),
+    )
 ):
-    """What is known of a token. Times in microseconds; None: for all agents, never, as often as one likes, unknown."""
+    """What is known of a token. Times in microseconds; None: for all agents, never, as often as one likes, unknown.
+
+    `maker`: the id of the token that it was made with; None where that was the admin's, or none.
+    """
 
     __slots__ = ()
     id: str
@@ -53,6 +66,7 @@ class Token(
     used: int
     last_used: int | None
     revoked: int | None
+    maker: str | None
 
 
 Tokens = dict[str, Token]
@@ -95,13 +109,14 @@ def apply(tokens: Tokens, record: Record) -> None:
     token = tokens.get(record.data.get("id", ""))
     if record.type == TOKEN_CREATED and token is None:
         made = _created(record)
-        tokens[made.id] = made
+        maker = tokens.get(made.maker or "")
+        tokens[made.id] = made if maker is None or maker.revoked is None else made._replace(revoked=record.time)
     elif token is None:
         return
     elif record.type == TOKEN_USED:
         tokens[token.id] = token._replace(used=token.used + 1, last_used=record.time)
-    elif record.type == TOKEN_REVOKED and token.revoked is None:
-        tokens[token.id] = token._replace(revoked=record.time)
+    elif record.type == TOKEN_REVOKED:
+        _revoke(tokens, token, record.time)
 
 
 def fold(records: Iterable[Record]) -> Tokens:
@@ -126,7 +141,17 @@ def _created(record: Record) -> Token:
         0,
         None,
         None,
+        data.get("maker"),
     )
+
+
+def _revoke(tokens: Tokens, token: Token, time: int) -> None:
+    """Revoke a token, and those that were made with it: whoever had it may have made them for later."""
+    if token.revoked is not None:
+        return
+    tokens[token.id] = token._replace(revoked=time)
+    for made in [one for one in tokens.values() if one.maker == token.id]:
+        _revoke(tokens, made, time)
 
 
 def _lose(tokens: Tokens, time: int) -> None:
@@ -155,15 +180,42 @@ def read_on(log: Log, tokens: Tokens, start: int) -> tuple[Tokens, int]:
 
 
 def create(
-    log: Log, scope: str, *, agents: Sequence[str] | None = None, seconds: float | None = None, uses: int | None = None
+    log: Log,
+    scope: str,
+    *,
+    agents: Sequence[str] | None = None,
+    seconds: float | None = None,
+    uses: int | None = None,
+    maker: Token | None = None,
 ) -> str:
-    """A new token, told this once. `agents`: ids; it expires in `seconds`, and opens as often as `uses` says."""
+    """A new token, told this once. `agents`: ids; it expires in `seconds`, and opens as often as `uses` says.
+
+    Raises BeyondToken for what `maker`, the token that asks for it, must not make; None is the log's owner.
+    """
+    moment = now()
+    end = None if seconds is None else moment + int(seconds * SECOND)
+    if maker is not None:
+        _check_maker(maker, end, moment)
     token_id = "".join(secrets.choice(_ID_LETTERS) for _ in range(8))
     token = f"{token_id}.{secrets.token_urlsafe(SECRET_BYTES)}"
-    expires = None if seconds is None else rfc3339(now() + int(seconds * SECOND))
-    spec = {"hash": digest(token), "scope": scope, "agents": None if agents is None else sorted(set(agents))}
-    log.append(TOKENS, [events.token_created(token_id, **spec, expires=expires, uses=uses)], durable=True)
+    spec: dict[str, Any] = {"hash": digest(token), "scope": scope, "uses": uses}
+    spec["agents"] = None if agents is None else sorted(set(agents))
+    spec["expires"] = None if end is None else rfc3339(end)
+    if maker is not None and maker.id != ADMIN:
+        spec["maker"] = maker.id
+    log.append(TOKENS, [events.token_created(token_id, **spec)], durable=True)
     return token
+
+
+def _check_maker(maker: Token, end: int | None, time: int) -> None:
+    """Raises BeyondToken where `maker` may not make a token that expires at `end`."""
+    if maker.scope != CONTROL or maker.agents is not None:
+        raise BeyondToken(f"token {maker.id} does not control everything", "only one that does makes others")
+    if maker.uses is not None:
+        raise BeyondToken(f"token {maker.id} is for {maker.uses} uses, and makes no others", "use one without --uses")
+    if maker.expires is not None and (end is None or end > maker.expires):
+        left = max(0, maker.expires - time) // SECOND
+        raise BeyondToken(f"token {maker.id} cannot make one that outlives it", f"--expires {left}s, or less")
 
 
 def revoke(log: Log, token_ids: Sequence[str]) -> None:
@@ -182,6 +234,28 @@ def revoke(log: Log, token_ids: Sequence[str]) -> None:
     revoked = [events.token_revoked(one) for one in dict.fromkeys(token_ids) if known[one].revoked is None]
     if revoked:
         log.append(TOKENS, revoked, durable=True)
+
+
+def as_data(token: Token, time: int) -> dict[str, Any]:
+    """A token as lists show it: without what opens anything, or its hash."""
+    return {
+        "id": token.id,
+        "scope": token.scope,
+        "agents": None if token.agents is None else sorted(token.agents),
+        "created": rfc3339(token.created),
+        "expires": None if token.expires is None else rfc3339(token.expires),
+        "uses": token.uses,
+        "uses_left": None if token.uses is None else max(0, token.uses - token.used),
+        "last_used": None if token.last_used is None else rfc3339(token.last_used),
+        "maker": token.maker,
+        "state": state(token, time),
+    }
+
+
+def listed(log: Log, *, all: bool = False) -> list[dict[str, Any]]:
+    """The tokens that open something, with `all` the others too, as `as_data` shows them, the oldest first."""
+    moment = now()
+    return [as_data(one, moment) for one in read(log).values() if all or state(one, moment) == GOOD]
 
 
 def use(log: Log, token_id: str) -> str:
@@ -225,7 +299,7 @@ def admin(home: Home) -> Token:
         os.close(file)
     if not _TOKEN.fullmatch(secret):
         raise HomeRefused(f"there is no token in {path}", _anew(path))
-    return Token(ADMIN, digest(secret), CONTROL, None, 0, None, None, 0, None, None)
+    return Token(ADMIN, digest(secret), CONTROL, None, 0, None, None, 0, None, None, None)
 
 
 def _check(path: str, info: os.stat_result) -> None:

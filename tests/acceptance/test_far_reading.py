@@ -107,6 +107,17 @@ export --output /nowhere/at/all two
 export nonesuch
 backup /nowhere/at/all
 import /nowhere/at/all
+token list
+token list --json
+token create
+token create --read --control
+token create --read --agent nonesuch
+token create --read --expires 0s
+token create --read --expires never
+token create --read --uses 0
+token revoke nonesuch
+token revoke admin
+token revoke
 spawn
 spawn --name . -- true
 spawn --name living -- true

@@ -41,11 +41,11 @@ ROUTES = {
     "import": ["import_log"],
     "doctor": ["examine"],
     "supervisor": ["show_supervisor"],
+    "token": ["create_token", "list_tokens", "revoke_token"],
 }
 OF_THE_MACHINE = {
     "serve": "it is the server",
     "top": "a picture of what the others tell",
-    "token": "who may use a server is said where it is",
     "systemd": "what a machine runs at its start is its own to say",
 }
 BESIDE = {
@@ -100,6 +100,9 @@ def test_routes_stay(document: dict[str, Any]) -> None:
         "show_info": ("GET", "/v1/info"),
         "examine": ("GET", "/v1/doctor"),
         "show_supervisor": ("GET", "/v1/supervisor"),
+        "create_token": ("POST", "/v1/tokens"),
+        "list_tokens": ("GET", "/v1/tokens"),
+        "revoke_token": ("DELETE", "/v1/tokens/{id}"),
     }
 
 

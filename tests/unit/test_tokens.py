@@ -84,8 +84,28 @@ def test_what_is_not_known_changes_nothing() -> None:
     )
 
 
+def test_what_it_made_ends_with_it() -> None:
+    """A revoked token takes with it those that were made with it, theirs too, and one that is made a moment later."""
+    made = [created(one, maker=by) for one, by in (("a", None), ("b", "a"), ("c", "b"), ("other", None))]
+    known = tokens.fold(history(*made, events.token_revoked("a"), created("late", maker="c")))
+    assert [one.id for one in known.values() if tokens.state(one, NOW) == GOOD] == ["other"]
+    again = tokens.fold(history(*made, events.token_revoked("b"), events.token_revoked("a")))
+    assert (again["b"].revoked, again["c"].revoked) == (NOW + 4 * SECOND,) * 2
+
+
 @pytest.mark.parametrize("method", EVERY_METHOD)
-@pytest.mark.parametrize("path", [b"/v1/agents", b"/v1/stream/registry", b"/metrics", b"/v1/stream/mine", b"/v1/prune"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        b"/v1/agents",
+        b"/v1/tokens",
+        b"/v1/tokens/t",
+        b"/v1/stream/registry",
+        b"/metrics",
+        b"/v1/stream/mine",
+        b"/v1/prune",
+    ],
+)
 def test_of_all_agents(method: str, path: bytes) -> None:
     """Of all agents, read has GET and HEAD of everything, and control every method."""
     assert may(token("read"), method, path) == (method in ("GET", "HEAD"))
@@ -145,6 +165,8 @@ NOT_OWN = [
     b"/v1/stream/tokens",
     b"/v1/stream/ab",
     b"/v1/stream/__ds/subscriptions/ab",
+    b"/v1/tokens",
+    b"/v1/tokens/ab",
     b"/v1/events",
     b"/v1/export",
     b"/v1/backup",

@@ -20,6 +20,18 @@ What is asked, read and repeated is said once, in generators that do no I/O: the
 from .awaiting import AsyncSwarm
 from .blocking import Swarm
 from .errors import NotAllowed, Unreachable
-from .types import Agent, Change, Chunk, Event, SpawnOptions
+from .types import Agent, Change, Chunk, Event, NewToken, SpawnOptions, Token
 
-__all__ = ["Agent", "AsyncSwarm", "Change", "Chunk", "Event", "NotAllowed", "SpawnOptions", "Swarm", "Unreachable"]
+__all__ = [
+    "Agent",
+    "AsyncSwarm",
+    "Change",
+    "Chunk",
+    "Event",
+    "NewToken",
+    "NotAllowed",
+    "SpawnOptions",
+    "Swarm",
+    "Token",
+    "Unreachable",
+]

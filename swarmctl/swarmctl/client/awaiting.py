@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from types import TracebackType
-from typing import Any, TypeVar, Unpack
+from typing import Any, Literal, TypeVar, Unpack
 
 import httpx
 
@@ -15,7 +15,7 @@ from . import calls, streams
 from .connection import UNLIMITED, Connection
 from .errors import Unreachable
 from .exchange import Answer, Done, Feed, Item, Pause, Request, Steps, advance, get
-from .types import Agent, Change, Chunk, Event, SpawnOptions, StreamName
+from .types import Agent, Change, Chunk, Event, NewToken, SpawnOptions, StreamName, Token
 
 T = TypeVar("T")
 
@@ -121,6 +121,22 @@ class AsyncSwarm:
                     answer = self._connection.answer(response)
                     raise answer.as_error(answer)
                 yield response.aiter_bytes()
+
+    async def create_token(
+        self,
+        scope: Literal["read", "control"],
+        *,
+        agents: Sequence[str] | None = None,
+        expires_in: float | None = None,
+        uses: int | None = None,
+    ) -> NewToken:
+        return await self.run(calls.create_token(scope, agents=agents, expires_in=expires_in, uses=uses))
+
+    async def tokens(self, *, all: bool = False) -> list[Token]:
+        return await self.run(calls.tokens(all=all))
+
+    async def revoke_token(self, token_id: str) -> None:
+        await self.run(calls.revoke_token(token_id))
 
     async def take_in(self, lines: bytes | AsyncIterable[bytes]) -> list[str]:
         return await self.run(calls.take_in(lines))

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from types import TracebackType
-from typing import Any, TypeVar, Unpack
+from typing import Any, Literal, TypeVar, Unpack
 
 import httpx
 
@@ -16,7 +16,7 @@ from . import calls, streams
 from .connection import UNLIMITED, Connection
 from .errors import Unreachable
 from .exchange import Answer, Done, Feed, Item, Pause, Request, Steps, advance, get
-from .types import Agent, Change, Chunk, Event, SpawnOptions, StreamName
+from .types import Agent, Change, Chunk, Event, NewToken, SpawnOptions, StreamName, Token
 
 T = TypeVar("T")
 
@@ -154,6 +154,28 @@ class Swarm:
                 answer = self._connection.answer(response)
                 raise answer.as_error(answer)
             yield response.iter_bytes()
+
+    def create_token(
+        self,
+        scope: Literal["read", "control"],
+        *,
+        agents: Sequence[str] | None = None,
+        expires_in: float | None = None,
+        uses: int | None = None,
+    ) -> NewToken:
+        """Make a token that reads or controls: everything or `agents`, for so many seconds, or so many requests.
+
+        It is told this once. It ends with the token that makes it. Raises NotAllowed for one that would outlive that.
+        """
+        return self.run(calls.create_token(scope, agents=agents, expires_in=expires_in, uses=uses))
+
+    def tokens(self, *, all: bool = False) -> list[Token]:
+        """The tokens that open something, with `all` the others too: what is known of them, nothing that opens."""
+        return self.run(calls.tokens(all=all))
+
+    def revoke_token(self, token_id: str) -> None:
+        """Have a token, and those that were made with it, open nothing any more."""
+        self.run(calls.revoke_token(token_id))
 
     def take_in(self, lines: bytes | Iterable[bytes]) -> list[str]:
         """Import an export: its bytes, or a file of them; the ids of its agents."""

@@ -16,7 +16,7 @@ from urllib.parse import quote
 from swarm_store.events import Record
 
 from .exchange import FOREVER, Feed, Item, Request, Steps, ask, get, post
-from .types import Agent, SpawnOptions, record
+from .types import Agent, NewToken, SpawnOptions, Token, record
 
 PATIENCE = 20.0  # seconds that the server is asked to wait in one request
 PAGE = 500
@@ -166,6 +166,26 @@ def report(of: str, *, patient: bool = False) -> Steps[Any]:
     return (
         yield from ask(get(f"/v1/{of}", waits=LABOUR if of == "doctor" else 0.0), until=FOREVER if patient else 0.0)
     ).json()
+
+
+def create_token(
+    scope: str, *, agents: Sequence[str] | None, expires_in: float | None, uses: int | None
+) -> Steps[NewToken]:
+    """Have a token made. Never asked twice: each time it would be another."""
+    body = {"scope": scope, "agents": list(agents) if agents else None, "expires_in": expires_in, "uses": uses}
+    answer = yield from ask(post("/v1/tokens", body))
+    return cast(NewToken, answer.json())
+
+
+def tokens(*, all: bool) -> Steps[list[Token]]:
+    """What is known of the tokens that open something, with `all` of the others too."""
+    answer = yield from ask(get("/v1/tokens", ("all", all or None)))
+    return cast(list[Token], answer.json()["tokens"])
+
+
+def revoke_token(token_id: str) -> Steps[None]:
+    """Have a token open nothing any more."""
+    yield from ask(Request("DELETE", f"/v1/tokens/{quote(token_id, safe='')}", is_repeatable=True))
 
 
 def take_in(lines: bytes | Iterable[bytes] | AsyncIterable[bytes]) -> Steps[list[str]]:

@@ -79,6 +79,28 @@ class Event(TypedDict):
     base64: NotRequired[str]
 
 
+class NewToken(TypedDict):
+    """A token that was made; `token` is told this once."""
+
+    id: str
+    token: str
+
+
+class Token(TypedDict):
+    """What is known of a token, as `swarmctl token list --json` shows it."""
+
+    id: str
+    scope: str
+    agents: list[str] | None
+    created: str
+    expires: str | None
+    uses: int | None
+    uses_left: int | None
+    last_used: str | None
+    maker: str | None
+    state: str
+
+
 class SpawnOptions(TypedDict, total=False):
     """How an agent is to be run, all of it optional: see `swarmctl spawn --help`. Memory in bytes, cpu in CPUs."""
 

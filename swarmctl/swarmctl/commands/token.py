@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
 from swarm_store import registry, tokens
-from swarm_store.clock import now, rfc3339
 from swarm_store.errors import WrongUsage
 from swarm_store.opening import NoLog
-from swarm_store.tokens import Token
 
 from .. import elsewhere, home, render, values
 from ..completion import complete_agent
@@ -32,7 +30,6 @@ def token() -> None:
       swarmctl token create --read --expires 7d
       swarmctl token list
     """
-    elsewhere.only_here("token")
 
 
 @verb.command(context_settings=HELP)
@@ -60,9 +57,12 @@ def create(
     seconds = None if expires is None else values.duration(expires)
     if seconds == 0:
         raise WrongUsage("it would never open anything", "--expires 1h")
+    scope: Literal["read", "control"] = "read" if read else "control"
+    if (far := elsewhere.far()) is not None:
+        print(far.swarm.create_token(scope, agents=agent, expires_in=seconds, uses=uses)["token"])
+        return
     with home.writing() as log:
         agents = None if not agent else [str(registry.resolve(log, word)["id"]) for word in agent]
-        scope = tokens.READ if read else tokens.CONTROL
         print(tokens.create(log, scope, agents=agents, seconds=seconds, uses=uses))
 
 
@@ -78,13 +78,7 @@ def list_tokens(
       swarmctl token list
       swarmctl token list --all --json
     """
-    moment = now()
-    try:
-        with home.reading() as log:
-            known = [_as_data(one, moment) for one in tokens.read(log).values()]
-    except NoLog:
-        known = []
-    shown = [one for one in known if all or one["state"] == tokens.GOOD]
+    shown = _listed(all)
     if json:
         print(render.as_json(shown))
     else:
@@ -95,28 +89,27 @@ def list_tokens(
 def revoke(
     id: Annotated[list[str], typer.Argument(metavar="ID...", help="As swarmctl token list shows them.")],
 ) -> None:
-    """From now on these tokens open nothing; what is being read with them ends.
+    """From now on these tokens, and those made with them through a server, open nothing; what is being read ends.
 
     \b
     Examples:
       swarmctl token revoke k3f9x2ab
     """
+    if (far := elsewhere.far()) is not None:
+        far.revoke_tokens(id)
+        return
     with home.writing() as log:
         tokens.revoke(log, id)
 
 
-def _as_data(token: Token, moment: int) -> dict[str, Any]:
-    return {
-        "id": token.id,
-        "scope": token.scope,
-        "agents": None if token.agents is None else sorted(token.agents),
-        "created": rfc3339(token.created),
-        "expires": None if token.expires is None else rfc3339(token.expires),
-        "uses": token.uses,
-        "uses_left": None if token.uses is None else max(0, token.uses - token.used),
-        "last_used": None if token.last_used is None else rfc3339(token.last_used),
-        "state": tokens.state(token, moment),
-    }
+def _listed(all: bool) -> list[dict[str, Any]]:
+    if (far := elsewhere.far()) is not None:
+        return [dict(one) for one in far.swarm.tokens(all=all)]
+    try:
+        with home.reading() as log:
+            return tokens.listed(log, all=all)
+    except NoLog:
+        return []
 
 
 def _row(token: dict[str, Any]) -> list[str]:

@@ -14,6 +14,7 @@ from swarm_store.errors import NoSuchAgent, NotPossible, SwarmError, WrongUsage
 from swarm_store.events import Record
 from swarm_store.fold import Agent
 from swarm_store.home import locate
+from swarm_store.tokens import id_of
 
 from .. import values
 from ..agents import Wanted
@@ -47,6 +48,7 @@ class Session:
             insecure=server.insecure,
             on_trouble=self._say,
         )
+        self._own_token = id_of(server.token or "")
         self._last = -WELL_SECONDS  # when it was last seen to be away (monotonic seconds)
 
     def _say(self, error: SwarmError, tries: int) -> None:
@@ -137,6 +139,12 @@ class Session:
         """Start an agent again; what `restart --json` says of it."""
         agent = cast(Agent, self.swarm.restart(word, grace=grace))
         return {key: agent[key] for key in ("id", "run", "daemon", "child")}
+
+    def revoke_tokens(self, ids: Sequence[str]) -> None:
+        """Revoke tokens: none where one of them is not known, and our own last."""
+        known = {one["id"] for one in self.swarm.tokens(all=True)}
+        for one in sorted(dict.fromkeys(ids), key=lambda one: (one in known, one == self._own_token)):
+            self.swarm.revoke_token(one)
 
     def findings(self) -> list[Finding]:
         """What doctor finds there."""

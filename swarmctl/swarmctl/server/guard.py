@@ -95,7 +95,7 @@ class Guard:
         except SwarmError as error:
             return await wire.fail(send, error)
         send = _unless_gone(scope, send)
-        if token is None or token.id == tokens.ADMIN:
+        if token is None or token.id == tokens.ADMIN or rights.is_revocation(scope["method"], scope["raw_path"]):
             return await self._inside(scope, receive, send)
         return await self._serve_while_good(token, scope, receive, send)
 

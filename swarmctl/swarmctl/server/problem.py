@@ -28,6 +28,7 @@ from swarm_store.errors import (
     WrongUsage,
 )
 from swarm_store.opening import NoLog
+from swarm_store.tokens import BeyondToken, NoSuchToken
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER = 1  # seconds
@@ -54,6 +55,7 @@ _STATUS: tuple[tuple[type[SwarmError], int], ...] = (
     (NoLog, 404),
     (NoSuchAgent, 404),
     (NoSuchStream, 404),
+    (NoSuchToken, 404),
     (StreamGone, 410),
     (StreamConflict, 409),
     (StreamClosed, 409),
@@ -65,6 +67,7 @@ _STATUS: tuple[tuple[type[SwarmError], int], ...] = (
     (TooDeep, 409),
     (OffsetConflict, 409),
     (ProducerFenced, 403),
+    (BeyondToken, 403),
     (WrongUsage, 400),
     (CannotStart, 422),
     (LogBusy, 503),

@@ -39,6 +39,11 @@ def may(token: Token, method: str, path: bytes) -> bool:
     return token.agents is None or agent_of(path) in token.agents
 
 
+def is_revocation(method: str, path: bytes) -> bool:
+    """Whether a token is revoked: who revokes their own is to hear that it was done."""
+    return method == "DELETE" and path.startswith(b"/v1/tokens/")
+
+
 def agent_of(path: bytes) -> str | None:
     """The id of the agent whose own `path` is; None where it is nobody's alone."""
     match = _OWN.fullmatch(path)

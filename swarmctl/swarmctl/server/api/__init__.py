@@ -5,7 +5,7 @@
     work.py       threads and logs for what blocks          endings.py   waiting for agents to end, without a thread
     agents.py     list, show, spawn, rm                     acts.py      cancel, signal, restart, wait
     history.py    events and output                         upkeep.py    prune, export, import, backup
-    machine.py    info, doctor, supervisor
+    machine.py    info, doctor, supervisor                  tokens.py    create, list, revoke
 
 Agents are as `swarmctl list --json` gives them, and errors as the command line has them (../problem.py).
 """

@@ -15,6 +15,7 @@ MOST_WORD = 128 << 10  # bytes of one word of a command, or one variable: the ke
 MOST_WORDS = 65_536
 MOST_VARIABLES = 4096
 MOST_LABELS = 64
+MOST_TOKEN_AGENTS = 1000
 MOST_STDIN = 8 << 20
 
 Word = Annotated[str, Field(max_length=MOST_WORD, pattern=r"^[^\x00]*$")]
@@ -147,6 +148,20 @@ class PruneAgents(Body):
         if self.older_than is None and self.keep is None and self.larger_than is None:
             raise ValueError("what to delete is not said: give older_than, keep or larger_than")
         return self
+
+
+class CreateToken(Body):
+    scope: Annotated[Literal["read", "control"], Field(description="What it is for: looking, or everything.")]
+    agents: Annotated[
+        list[Annotated[str, Field(min_length=1, max_length=64)]] | None,
+        Field(description="Of these agents alone; of all if not said.", min_length=1, max_length=MOST_TOKEN_AGENTS),
+    ] = None
+    expires_in: Annotated[
+        float | None, Field(description="Seconds that it is good for; for ever if not said.", gt=0, le=values.LONGEST)
+    ] = None
+    uses: Annotated[
+        int | None, Field(description="Requests that it is good for; any number if not said.", ge=1, le=FOREVER)
+    ] = None
 
 
 class Process(BaseModel):
@@ -298,6 +313,36 @@ class Supervisor(BaseModel):
     since: str | None = None
     unit: str | None = None
     last: dict[str, Any] | None
+
+
+class NewToken(BaseModel):
+    """A token that was made."""
+
+    id: str
+    token: Annotated[str, Field(description="What opens; nobody is told it again.")]
+
+
+class Token(BaseModel):
+    """What is known of a token, without what opens anything."""
+
+    model_config = ConfigDict(extra="allow")
+
+    id: str
+    scope: Literal["read", "control"]
+    agents: Annotated[list[str] | None, Field(description="The ids of its agents; null for all.")]
+    created: str
+    expires: str | None
+    uses: int | None
+    uses_left: int | None
+    last_used: Annotated[str | None, Field(description="Known where its uses are counted.")]
+    maker: Annotated[str | None, Field(description="The token that it was made with, and ends with.")]
+    state: Literal["good", "expired", "used up", "revoked"]
+
+
+class Tokens(BaseModel):
+    """Tokens, the oldest first."""
+
+    tokens: list[Token]
 
 
 class Info(BaseModel):

@@ -34,6 +34,9 @@ AgentWord = Annotated[
         examples=["build"],
     ),
 ]
+TokenId = Annotated[
+    str, Path(description="As the list of tokens shows it.", min_length=1, max_length=64, examples=["k3f9x2ab"])
+]
 InputKey = Annotated[
     str | None,
     Header(
@@ -153,6 +156,10 @@ class ListLastLines(Query):
     wait: Annotated[
         float, Field(description="Where there is none, wait so many seconds for one.", ge=0, le=MOST_WAIT)
     ] = 0.0
+
+
+class ListTokens(Query):
+    all: Annotated[Truth, Field(description="Those too that open nothing any more.")] = False
 
 
 class ExportLog(Query):
