@@ -27,6 +27,11 @@ LONG_POLL = 60.0  # seconds that a live reader is ready to wait for an answer; s
 PAGE = 500
 
 
+def path_of(stream: str) -> str:
+    """The path of a stream."""
+    return f"/v1/stream/{quote(stream)}"
+
+
 class Page(NamedTuple):
     """What one read of a stream gave; `is_end`: that is all there is by now."""
 
@@ -38,7 +43,7 @@ class Reader:
     """A place in a JSON stream."""
 
     def __init__(self, stream: str, offset: str = "-1") -> None:
-        self._path = f"/v1/stream/{quote(stream)}"
+        self._path = path_of(stream)
         self._cursor: str | None = None
         self.offset = offset
         self.is_at_end = False

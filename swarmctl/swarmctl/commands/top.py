@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,6 +11,9 @@ from swarm_store.errors import SwarmError, WrongUsage
 
 from .. import elsewhere, home
 from .options import HELP, new_verb
+
+if TYPE_CHECKING:
+    from ..top.source import Source
 
 verb = new_verb()
 
@@ -36,7 +39,6 @@ def top(
       swarmctl top
       swarmctl top --all
     """
-    elsewhere.only_here("top")
     if not _is_on_terminal():
         raise WrongUsage("top needs a terminal", "swarmctl list and swarmctl events -f go anywhere")
     environment = dict(os.environ)  # before Textual takes NO_COLOR out of it
@@ -44,15 +46,24 @@ def top(
         from ..top.app import Top
     except ModuleNotFoundError as error:
         raise SwarmError(f"top needs {error.name}", "pip install 'swarmctl[top]'") from error
-    from ..top.local import LocalSource
-
-    with home.writing() as log:
-        source = LocalSource(log.home, environment)
-    screen = Top(source, ended=all)
+    screen = Top(_source(environment), ended=all)
     screen.run()
     if screen.failure:
         raise screen.failure
     return screen.return_code or 0
+
+
+def _source(environment: dict[str, str]) -> Source:
+    """The swarm that is looked at. Raises SwarmError where its log, or its server, cannot be used."""
+    if (far := elsewhere.far()) is not None and elsewhere.chosen is not None:
+        far.swarm.report("info")
+        from ..top.remote import RemoteSource
+
+        return RemoteSource(elsewhere.chosen, environment)
+    from ..top.local import LocalSource
+
+    with home.writing() as log:
+        return LocalSource(log.home, environment)
 
 
 def _is_on_terminal() -> bool:

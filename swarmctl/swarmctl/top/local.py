@@ -1,27 +1,22 @@
-"""The swarm of this machine: its log is read, its bells are listened to, its verbs are run as commands of their own.
-
-A verb is a process beside ours, so that it does what it always does (adopt a run, wait for an end, keep the umask and
-the environment that `top` was started with), and goes on when the picture is closed.
-"""
+"""The swarm of this machine: its log is read, its bells are listened to."""
 
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from threading import Event, Lock
 from typing import TypeVar
 
 from swarm_store import registry
 from swarm_store.bells import Bell, ring, wait
-from swarm_store.errors import LogUnusable, SwarmError
+from swarm_store.errors import LogUnusable
 from swarm_store.events import Record
 from swarm_store.fold import Agent
 from swarm_store.home import Home
 from swarm_store.log import FOREVER, Log
 
 from ..home import LOOK_SECONDS, with_status
+from . import verbs
 from .source import Stopped, Trouble
 
 T = TypeVar("T")
@@ -44,18 +39,7 @@ class LocalSource:
         return LocalConnection(self._home, trouble)
 
     def command(self, words: Sequence[str]) -> str:
-        ran = subprocess.run(
-            [sys.executable, "-P", "-m", "swarmctl", *words],
-            env=self._environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            check=False,
-            start_new_session=True,  # a key that ends the picture does not end what it began
-        )
-        if ran.returncode:
-            said = ran.stderr.decode("utf-8", "replace").strip().splitlines() or [f"status {ran.returncode}"]
-            raise SwarmError(said[-1].removeprefix("swarmctl: "))
-        return ran.stdout.decode("utf-8", "replace").strip()
+        return verbs.run(words, self._environment)
 
 
 class LocalConnection:
