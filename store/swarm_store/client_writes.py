@@ -1,7 +1,7 @@
 """What clients do to streams of their own: make them, append, close, delete; and what time does: they expire.
 
-Every call checks first and writes then, so that one that raises has changed nothing and others can go on in the same
-transaction. Protocol: https://github.com/durable-streams/durable-streams, PROTOCOL.md, sections 4.2, 5.1 to 5.4.
+Every call checks what it can before it writes; whoever shares a transaction makes each one an attempt of it.
+Protocol: https://github.com/durable-streams/durable-streams, PROTOCOL.md, sections 4.2, 5.1 to 5.4.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from .errors import (
     WrongUsage,
 )
 from .log import Log
-from .messages import flatten, split
+from .messages import joined, split
 from .transaction import Producer, Transaction
 
 RENEWALS = 10  # how often at most a deadline is written anew within one time to live
@@ -47,6 +47,8 @@ def create(t: Transaction, name: str, spec: Spec, body: bytes, messages: int | N
     source = _source(t, spec) if spec.fork else None
     kind = spec.content_type or (source.content_type if source else "application/octet-stream")
     fork_offset, rest = _parting(t, source, spec.fork) if source and spec.fork else (None, None)
+    if body and messages is None and media_type(kind) == JSON:  # of a fork: nobody could know what it inherits
+        body, messages = joined(body)
     told = {"ttl": spec.ttl, "expires_at": spec.expires_at}
     if source is not None and spec.ttl is None and spec.expires_at is None:
         told = {"ttl": source.ttl, "expires_at": source.expires_at}
@@ -55,8 +57,6 @@ def create(t: Transaction, name: str, spec: Spec, body: bytes, messages: int | N
     t.append(events.STREAMS, [made])
     if rest is not None:
         _put(t, name, events.data_appended(rest[0], messages=rest[1]))
-    if body and messages is None and media_type(kind) == JSON:  # nobody could know what it inherits
-        body, messages = flatten(body)
     if body:
         _put(t, name, events.data_appended(body, messages=messages))
     if spec.closed:

@@ -22,9 +22,15 @@ _DECODER = json.JSONDecoder(parse_constant=_refuse, parse_int=len, parse_float=l
 
 def flatten(body: bytes) -> tuple[bytes, int]:
     """The messages of a body with commas between, and how many. Raises WrongUsage for what is no JSON, and for `[]`."""
-    found = split(body)
-    if not found:
+    messages, count = joined(body)
+    if not count:
         raise WrongUsage("an empty array has no messages to append", "send at least one")
+    return messages, count
+
+
+def joined(body: bytes) -> tuple[bytes, int]:
+    """As flatten, but `[]` is no messages."""
+    found = split(body)
     return b",".join(found), len(found)
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 VERSION = 2  # of the schema: SQLite's user_version
 APPLICATION = 0x73776D31  # "swm1": SQLite's application_id, by which an event log is told from other databases
 
+SAVE, UNDO, RELEASE = "SAVEPOINT attempt", "ROLLBACK TO attempt", "RELEASE attempt"
+
 FACT = "SELECT value FROM meta WHERE key = :key"
 
 STREAM = "SELECT id, head FROM streams WHERE name = :name"

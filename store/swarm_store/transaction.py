@@ -20,12 +20,14 @@ from .trouble import InWords
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from typing import Any
+    from collections.abc import Callable, Sequence
+    from typing import Any, TypeVar
 
     from .exported import Whole
     from .fold import Agent
     from .log import Log
+
+    T = TypeVar("T")
 
 OWN_STREAMS = ("agents/", "inbox/")  # of one agent alone
 CHECKPOINT_BYTES = 4 << 20
@@ -139,6 +141,25 @@ class Transaction:
         """The agent as it is after what this transaction has done."""
         row = self._database.execute(sql.AGENT, {"id": agent_id}).fetchone()
         return decode(row[0]) if row else None
+
+    def attempt(self, work: Callable[[Transaction], T]) -> T:
+        """What `work` gives: where it raises, nothing of it is written, and the rest of the transaction stands.
+
+        But where SQLite itself fails, the whole transaction does.
+        """
+        rung = set(self.rung)
+        self._database.execute(sql.SAVE)
+        try:
+            done = work(self)
+        except sqlite3.Error:
+            raise
+        except BaseException:
+            self._database.execute(sql.UNDO)
+            self._database.execute(sql.RELEASE)
+            self.rung, self.is_broken = rung, False
+            raise
+        self._database.execute(sql.RELEASE)
+        return done
 
     @property
     def time(self) -> int:

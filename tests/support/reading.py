@@ -25,7 +25,7 @@ def pages(client: httpx.Client, name: str, offset: str = "-1") -> Iterator[httpx
             return
 
 
-def messages(client: httpx.Client, name: str, offset: str = "-1") -> list[dict[str, Any]]:
+def messages(client: httpx.Client, name: str, offset: str = "-1") -> list[Any]:
     """All JSON messages of a stream from `offset` on."""
     return [message for page in pages(client, name, offset) for message in page.json()]
 

@@ -13,7 +13,7 @@ from threading import Thread
 from typing import Any, NamedTuple, TypeVar
 
 from swarm_store import client_writes
-from swarm_store.errors import SwarmError
+from swarm_store.errors import LogUnusable, SwarmError
 from swarm_store.home import Home
 from swarm_store.log import Log
 from swarm_store.transaction import Transaction
@@ -42,9 +42,9 @@ class Writer:
         self._thread.start()
 
     async def submit(self, work: Callable[[Transaction], T]) -> T:
-        """What `work` gives, once it is on disk. Raises what it raises, and then it has written nothing.
+        """What `work` gives, once it is on disk. Raises what it raises, and then nothing of it is written.
 
-        `work` checks before it writes: several share a transaction. Raises LogUnusable where nothing can be written.
+        Several share a transaction. Raises LogUnusable where nothing can be written.
         """
         done: asyncio.Future[T] = self._loop.create_future()
         self._wishes.put(_Wish(work, done))
@@ -110,8 +110,10 @@ def _write(log: Log, works: list[Callable[[Transaction], Any]]) -> list[Any]:
     with log.transaction(durable=True) as transaction:
         for work in works:
             try:
-                outcomes.append(work(transaction))
-            except SwarmError as error:
+                outcomes.append(transaction.attempt(work))
+            except LogUnusable:
+                raise
+            except Exception as error:  # one's fault is not the others'
                 outcomes.append(error)
     return outcomes
 

@@ -78,8 +78,10 @@ async def get(desk: Desk, source: Source, scope: Scope, send: Send) -> None:
     facts = source.facts(desk.log)
     desk.touch(facts)
     start = facts.head if asked.start is None else asked.start
+    if start > facts.head:
+        raise _another(source)
     if asked.live == "sse":
-        return await sse.follow(desk, source, facts, min(start, facts.head), asked.cursor, send)
+        return await sse.follow(desk, source, facts, start, asked.cursor, send)
     if start < facts.head and asked.start is not None:
         page = await desk.read(source, facts, start, MOST_BYTES)
         return await _data(asked, facts, start, page, header(scope, b"if-none-match"), send)
@@ -134,13 +136,20 @@ async def _end(asked: Wanted, facts: Facts, known: str | None, send: Send) -> No
     return None
 
 
+def _another(source: Source) -> Refused:
+    """To a reader whose offset this stream has never had: it was of another one, or the log is an older copy."""
+    return Refused(410, f"stream {source.key!r} ends before that offset: it is another, or an older copy", "begin anew")
+
+
 async def _wait(desk: Desk, source: Source, facts: Facts, asked: Wanted, send: Send) -> None:
     """Answer as soon as there is more than there was, or the stream is closed, or the time is up."""
-    start, until = facts.head, time.monotonic() + desk.settings.long_poll
+    start, tag, until = facts.head, facts.tag, time.monotonic() + desk.settings.long_poll
     with desk.hub.listen(source.bell) as topic:
         while True:
             seen = topic.rings
             facts = source.facts(desk.log)
+            if facts.tag != tag or facts.head < start:
+                raise _another(source)
             if facts.head > start:
                 page = source.read(desk.log, facts, start, MOST_BYTES)
                 if page.body:

@@ -37,7 +37,7 @@ async def follow(desk: Desk, source: Source, facts: Facts, start: int, given: st
     with desk.hub.listen(source.bell) as topic:
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         try:
-            await _batches(desk, source, topic, start, given, send)
+            await _batches(desk, source, topic, facts.tag, start, given, send)
         except SwarmError:
             pass  # deleted, or the log cannot be read: whoever comes again is told
         finally:
@@ -45,12 +45,16 @@ async def follow(desk: Desk, source: Source, facts: Facts, start: int, given: st
     await send({"type": "http.response.body", "body": b""})
 
 
-async def _batches(desk: Desk, source: Source, topic: Topic, start: int, given: str | None, send: Send) -> None:
+async def _batches(
+    desk: Desk, source: Source, topic: Topic, tag: str, start: int, given: str | None, send: Send
+) -> None:
     until = time.monotonic() + desk.settings.live_for
     told = False  # a reader that has come to the end is told so, once
     while not desk.is_closing:
         seen = topic.rings
         facts = desk.shared_facts(topic, source)
+        if facts.tag != tag:
+            return  # another stream of that name: what was read is nothing to go on from
         if start < facts.head or not told or facts.closed:
             after, size, events = _batch(desk, source, topic, facts, start, given)
             at_end = after >= facts.head

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from urllib.parse import unquote
 
 from swarm_store import client_writes, messages
@@ -16,6 +17,7 @@ from .desk import Desk
 from .reading import CLOSED, next_offset
 
 PREFIX = "/v1/stream/"
+LARGE = 64 << 10  # bytes: a millisecond's work
 MOST_NUMBER = (1 << 53) - 1
 _NUMBER = re.compile(r"[0-9]{1,16}")
 _STRICT = re.compile(r"0|[1-9][0-9]{0,9}")
@@ -28,8 +30,7 @@ async def put(desk: Desk, name: str, scope: Scope, receive: Receive, send: Send)
     body = await read_body(receive, desk.settings.most_body)
     count: int | None = None
     if body and spec.content_type and media_type(spec.content_type) == JSON:
-        found = messages.split(body)
-        body, count = b",".join(found), len(found)
+        body, count = await _apart(desk, body, messages.joined)
 
     def create(t: Transaction) -> Done:
         return client_writes.create(t, name, spec, body, count)
@@ -41,6 +42,13 @@ async def put(desk: Desk, name: str, scope: Scope, receive: Receive, send: Send)
     if done.is_new:
         headers.append((b"location", _url(scope).encode()))
     await respond(send, 201 if done.is_new else 200, headers)
+
+
+async def _apart(desk: Desk, body: bytes, take: Callable[[bytes], tuple[bytes, int]]) -> tuple[bytes, int]:
+    """The messages of a JSON body; a large one is taken apart in the pool, so that nobody waits for it."""
+    if len(body) < LARGE:
+        return take(body)
+    return await desk.run(lambda _: take(body))
 
 
 def _url(scope: Scope) -> str:
@@ -98,7 +106,7 @@ async def post(desk: Desk, name: str, scope: Scope, receive: Receive, send: Send
     if body and not kind:
         raise Refused(400, "no Content-Type", "it is the stream's, as HEAD says")
     if body and kind and media_type(kind) == JSON:
-        body, count = messages.flatten(body)
+        body, count = await _apart(desk, body, messages.flatten)
 
     def append(t: Transaction) -> Done:
         return client_writes.append(
