@@ -17,7 +17,8 @@ const UNWRAPPED = 2000; // cells of a row where lines are not wrapped
 
 export class OutputView {
   #frame = 0;
-  #setTop = -1;
+  #setTop = -1; // where we have scrolled to last, until somebody else scrolls
+  #seenTop = 0;
   #rows = new Map(); // key → element
 
   constructor({ onScroll = () => {}, onFollow = () => {}, onWant = () => {} } = {}) {
@@ -131,10 +132,13 @@ export class OutputView {
 
   #scrolled() {
     const { scrollTop, scrollHeight, clientHeight } = this.element;
+    const isUp = scrollTop < this.#seenTop - 1;
+    this.#seenTop = scrollTop;
     this.draw();
     if (Math.abs(scrollTop - this.#setTop) < 2) return;
     const isAtEnd = scrollTop >= scrollHeight - clientHeight - 2;
-    if (this.isFollowing && !isAtEnd) this.follow(false);
+    // A wheel that still rolls down when somebody goes to the end does not take them away from there.
+    if (this.isFollowing && !isAtEnd && isUp) this.follow(false);
     else if (!this.isFollowing && isAtEnd && this.source?.mode === "live" && scrollTop > this.#setTop)
       this.follow(true);
     this.#setTop = -1;
@@ -142,7 +146,7 @@ export class OutputView {
 
   #scrollTo(top) {
     this.element.scrollTop = top;
-    this.#setTop = this.element.scrollTop;
+    this.#setTop = this.#seenTop = this.element.scrollTop;
   }
 
   #anchor() {
