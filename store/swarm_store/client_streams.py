@@ -143,9 +143,27 @@ class Piece(NamedTuple):
 
 
 def read(log: Log, stream: ClientStream, start: int, most: int) -> tuple[int, list[Piece]]:
-    """Pieces from the offset `start` on, until there are `most` bytes; before them the offset to go on at."""
+    """Pieces from the offset `start` on, until there are `most` bytes; before them the offset to go on at.
+
+    Raises NoSuchStream where it has gone meanwhile: its records go in steps, so what is left of them has holes.
+    """
+    after, found = _read(log, stream, start, most)
+    _by_id(log, stream, stream.id)
+    return after, found
+
+
+def _by_id(log: Log, reader: ClientStream, stream_id: int) -> ClientStream:
+    """A stream, which is there as long as the one is that reads it."""
+    rows = log.query(sql.CLIENT_STREAM_BY_ID, {"id": stream_id})
+    found = ClientStream(*rows[0]) if rows else None
+    if found is None or (stream_id == reader.id and found.tag != reader.tag):
+        raise NoSuchStream(f"stream {reader.name!r} was deleted while it was read", "begin anew")
+    return found
+
+
+def _read(log: Log, stream: ClientStream, start: int, most: int) -> tuple[int, list[Piece]]:
     size, found = 0, list[Piece]()
-    for stream_id, first, until in segments(stream, lambda one: ClientStream(*log.query(BY_ID, {"id": one})[0])):
+    for stream_id, first, until in segments(stream, lambda one: _by_id(log, stream, one)):
         begin = max(start, first)
         while begin < until:
             place = {"id": stream_id, "start": begin, "until": until, "limit": PAGE}
@@ -157,6 +175,3 @@ def read(log: Log, stream: ClientStream, start: int, most: int) -> tuple[int, li
                     return offset + 1, found
             begin = page[-1][0] + 1 if len(page) == PAGE else until
     return stream.head, found
-
-
-BY_ID = sql.CLIENT_STREAM_BY_ID

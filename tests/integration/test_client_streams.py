@@ -354,6 +354,30 @@ def test_a_source_that_expires_is_kept_too(log: Log, clock: Clock) -> None:
 # -- together with everything else
 
 
+def test_what_is_left_of_a_deleted_stream_is_not_read(log: Log) -> None:
+    """Who has looked a stream up and reads it while it is deleted and cleared is told, and gets nothing with holes."""
+    put(log, "s")
+    for _ in range(2 * client_writes.CLEAR_STEP):
+        post(log, "s", b"x")
+    known = client_streams.find(log, "s")
+    delete(log, "s")
+    while client_writes.clear(log):
+        with pytest.raises(NoSuchStream):
+            client_streams.read(log, known, 0, 1 << 20)
+
+
+def test_a_fork_that_is_deleted_with_its_source_is_not_read(log: Log) -> None:
+    """Who reads a fork while it is deleted, and takes along the source that was kept for it, is told."""
+    put(log, "source", body=b"1")
+    put(log, "fork", spec(None, fork=Fork("source", None, 0)), b"2")
+    known = client_streams.find(log, "fork")
+    delete(log, "source")
+    assert client_streams.read(log, known, 0, 1 << 20)[0] == known.head
+    delete(log, "fork")
+    with pytest.raises(NoSuchStream):
+        client_streams.read(log, known, 0, 1 << 20)
+
+
 def test_what_is_refused_leaves_the_others_whole(log: Log) -> None:
     """Of several requests in one transaction, those that raise write nothing, and the others are there."""
     put(log, "a")
