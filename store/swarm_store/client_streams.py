@@ -21,6 +21,7 @@ from .log import Log
 
 JSON = "application/json"
 PAGE = 500
+PIECE_COST = 100  # bytes that a piece takes beside its body, so that a page of tiny ones is no larger than another
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 
 
@@ -170,7 +171,7 @@ def _read(log: Log, stream: ClientStream, start: int, most: int) -> tuple[int, l
             page = log.query(sql.CLIENT_PIECES, place)
             for offset, time, body in page:
                 found.append(Piece(offset, time, body))
-                size += len(body)
+                size += len(body) + PIECE_COST
                 if size >= most:
                     return offset + 1, found
             begin = page[-1][0] + 1 if len(page) == PAGE else until

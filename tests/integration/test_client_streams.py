@@ -378,6 +378,15 @@ def test_a_fork_that_is_deleted_with_its_source_is_not_read(log: Log) -> None:
         client_streams.read(log, known, 0, 1 << 20)
 
 
+def test_a_page_of_tiny_records_is_small(log: Log) -> None:
+    """What a record takes beside its body counts too: a page of one-byte records ends long before its bytes do."""
+    put(log, "s")
+    for _ in range(20):
+        post(log, "s", b"x")
+    after, pieces = client_streams.read(log, client_streams.find(log, "s"), 0, 1000)
+    assert after == len(pieces) == 10
+
+
 def test_what_is_refused_leaves_the_others_whole(log: Log) -> None:
     """Of several requests in one transaction, those that raise write nothing, and the others are there."""
     put(log, "a")
