@@ -1,7 +1,8 @@
 """GET with live=sse: what is there, then all that comes, as server-sent events.
 
 A batch is a `data` event and the `control` event after it, in one write. Readers that wait at the same place share what
-is read and made of it; one that is slow reads for itself when it is ready again, so that it costs the others nothing.
+is read and made of it; one that is still catching up, or was slow, reads for itself beside the event loop, so that it
+costs the others nothing.
 PROTOCOL.md, section 5.8; `data:` without a space, because a space after it would be taken off the payload's own.
 """
 
@@ -15,6 +16,7 @@ from typing import Any
 
 from swarm_store.clock import SECOND
 from swarm_store.errors import SwarmError
+from swarm_store.log import Log
 
 from ..hub import Topic
 from ..wire import Headers, Send
@@ -56,11 +58,11 @@ async def _batches(
         if facts.tag != tag:
             return  # another stream of that name: what was read is nothing to go on from
         if start < facts.head or not told or facts.closed:
-            after, size, events = _batch(desk, source, topic, facts, start, given)
+            after, data = await _next(desk, source, topic, facts, start, is_waiting=told)
             at_end = after >= facts.head
-            if size or not told or facts.closed:
-                await _send(send, events)
-                desk.metrics.sent(size)
+            if data or not told or facts.closed:
+                await _send(send, data + _control(facts, after, at_end, given))
+                desk.metrics.sent(len(data))
             desk.metrics.lags[id(send)] = facts.head - after
             start, told = after, at_end
             if at_end and facts.closed:
@@ -73,26 +75,31 @@ async def _batches(
             await _send(send, SIGN_OF_LIFE)
 
 
-def _batch(
-    desk: Desk, source: Source, topic: Topic, facts: Facts, start: int, given: str | None
-) -> tuple[int, int, bytes]:
-    """The offset after a batch, the size of its data event, and its two events: made once for all who wait at the end.
+async def _next(
+    desk: Desk, source: Source, topic: Topic, facts: Facts, start: int, *, is_waiting: bool
+) -> tuple[int, bytes]:
+    """The offset after a batch, and its data event: made once for all who wait at the same place.
 
-    Who is still catching up reads for himself: what all of them have read would stay until the next ring.
+    Only those who wait share: what others read would stay until the next ring, which may never come.
     """
-    key = source.key, facts.head, start, given
-    made: tuple[int, int, bytes] | None = topic.shared.get(key)
+    if start >= facts.head:
+        return start, b""
+    if not is_waiting:
+        after, data, _ = await desk.run(lambda log: _read(log, source, facts, start))
+        return after, data
+    key = source.key, facts.head, start
+    made: tuple[int, bytes] | None = topic.shared.get(key)
     if made is None:
-        after, data = start, b""
-        if start < facts.head:
-            page = source.read(desk.log, facts, start, MOST_BYTES)
-            after, data = page.next, data_event(facts, page.body)
-            if page.time is not None and topic.rings:
-                desk.metrics.woken((desk.log.clock() - page.time) / SECOND)
-        made = after, len(data), data + _control(facts, after, after >= facts.head, given)
-        if after >= facts.head:
-            topic.shared[key] = made
+        after, data, written = _read(desk.log, source, facts, start)
+        if written is not None:
+            desk.metrics.woken((desk.log.clock() - written) / SECOND)
+        made = topic.shared[key] = after, data
     return made
+
+
+def _read(log: Log, source: Source, facts: Facts, start: int) -> tuple[int, bytes, int | None]:
+    page = source.read(log, facts, start, MOST_BYTES)
+    return page.next, data_event(facts, page.body), page.time
 
 
 async def _send(send: Send, body: bytes) -> None:
