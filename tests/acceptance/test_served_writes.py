@@ -95,6 +95,19 @@ def test_who_waits_for_a_stream_is_told_that_it_is_another(server: Server) -> No
             assert (answer.status_code, answer.headers["content-type"]) == (410, "application/problem+json")
 
 
+def test_what_came_after_now_is_not_kept(server: Server) -> None:
+    """The answer to a long-poll from `now` on has no ETag, and no cache may give it to who asks for `now` later."""
+    with server.client() as client, server.client() as other, ThreadPoolExecutor(1) as pool:
+        client.put(STREAM + "now", headers=JSON, content=b"[1]")
+        waiting = pool.submit(other.get, STREAM + "now", params={"offset": "now", "live": "long-poll"})
+        until(lambda: (Path(server.home) / "bells" / "client%2Fnow").exists(), "it waits")
+        client.post(STREAM + "now", json=[2])
+        answer = waiting.result()
+        assert answer.json() == [2]
+        assert answer.headers["cache-control"] == "no-store"
+        assert "etag" not in answer.headers
+
+
 def test_a_large_body_is_taken_apart(server: Server) -> None:
     """A JSON array of a megabyte is as many messages as it has elements, and one that is broken at its end is none."""
     numbers = list(range(150_000))

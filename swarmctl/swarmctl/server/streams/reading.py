@@ -96,9 +96,11 @@ async def _data(asked: Wanted, facts: Facts, start: int, page: Page, known: str 
     headers: Headers = [
         (b"content-type", facts.content_type.encode()),
         next_offset(page.next),
-        KEPT if facts.cacheable else NO_STORE,
-        (b"etag", tag),
     ]
+    if asked.start is None:  # `now` is another place the next time
+        headers.append(NO_STORE)
+    else:
+        headers += [KEPT if facts.cacheable else NO_STORE, (b"etag", tag)]
     if at_end:
         headers.append(UP_TO_DATE)
     if at_end and facts.closed:
