@@ -108,6 +108,16 @@ def test_what_came_after_now_is_not_kept(server: Server) -> None:
         assert "etag" not in answer.headers
 
 
+def test_a_head_says_no_length(server: Server) -> None:
+    """HEAD says no Content-Length, because a GET would have another: its page's."""
+    with server.client() as client:
+        client.put(STREAM + "headed", headers=JSON, content=b"[1]")
+        answer = client.head(STREAM + "headed")
+        assert answer.status_code == 200
+        assert "content-length" not in answer.headers
+        assert "transfer-encoding" not in answer.headers
+
+
 def test_a_large_body_is_taken_apart(server: Server) -> None:
     """A JSON array of a megabyte is as many messages as it has elements, and one that is broken at its end is none."""
     numbers = list(range(150_000))

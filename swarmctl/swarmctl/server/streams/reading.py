@@ -63,7 +63,9 @@ async def head(desk: Desk, source: Source, send: Send) -> None:
         headers.append((b"stream-expires-at", facts.expires_at.encode()))
     if facts.closed:
         headers.append(CLOSED)
-    await respond(send, 200, headers)
+    # No Content-Length: it would have to be a GET's.
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": b""})
 
 
 def etag(facts: Facts, start: int, after: int) -> bytes:
