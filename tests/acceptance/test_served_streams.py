@@ -6,17 +6,19 @@ import base64
 import json
 import os
 import signal
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
 import pytest
 
 from support.agents import ended, output, sh
-from support.looking import until
+from support.looking import DEADLINE, until
 from support.reading import NEXT, STREAM, content, live, messages
 from support.servers import Server, serving
 from swarm_daemon import control
 from swarm_store import events, registry
+from swarm_store.backup import backup
 from swarm_store.home import Home
 from swarm_store.log import Log
 
@@ -244,6 +246,29 @@ def _delete(home: Home) -> None:
 def _bring_back(home: Home) -> None:
     for name in ("-wal", "-shm", ""):
         os.rename(f"{home.path}/away{name}", home.database + name)
+
+
+def test_a_live_response_ends_where_an_older_copy_takes_the_logs_place(home: Home, log: Log) -> None:
+    """Whoever is beyond the end of a copy that was put back is not given what comes after that: it comes again."""
+    kind = {"content-type": "text/plain"}
+    with (
+        serving(home.path) as server,
+        server.client() as client,
+        server.client() as other,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        offset = client.put(STREAM + "copied", headers=kind, content=b"before").headers["stream-next-offset"]
+        backup(log, f"{home.path}-copy")
+        for _ in range(3):
+            offset = client.post(STREAM + "copied", headers=kind, content=b"since").headers["stream-next-offset"]
+        with live(other, "copied", offset) as batches:
+            assert next(batches).control["streamNextOffset"] == offset
+            _delete(home)
+            os.rename(f"{home.path}-copy", home.database)
+            until(lambda: client.post(STREAM + "copied", headers=kind, content=b"anew").status_code == 204)
+            assert pool.submit(list, batches).result(timeout=DEADLINE) == []
+        assert client.get(STREAM + "copied", params={"offset": offset}).status_code == 410
+        assert content(client, "copied") == b"beforeanew"
 
 
 def test_two_servers_on_one_log_are_one(home: Home, log: Log) -> None:

@@ -55,8 +55,8 @@ async def _batches(
     while not desk.is_closing:
         seen = topic.rings
         facts = desk.shared_facts(topic, source)
-        if facts.tag != tag:
-            return  # another stream of that name: what was read is nothing to go on from
+        if facts.tag != tag or facts.head < start:
+            return  # another stream of that name, or an older copy: what was read is nothing to go on from
         if start < facts.head or not told or facts.closed:
             after, data = await _next(desk, source, topic, facts, start, is_waiting=told)
             at_end = after >= facts.head
