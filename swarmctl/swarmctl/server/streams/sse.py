@@ -55,6 +55,8 @@ async def _batches(
     while not desk.is_closing:
         seen = topic.rings
         facts = desk.shared_facts(topic, source)
+        if facts.head < start:
+            facts = source.facts(desk.log)  # what is shared may be older than what was read beside the loop
         if facts.tag != tag or facts.head < start:
             return  # another stream of that name, or an older copy: what was read is nothing to go on from
         if start < facts.head or not told or facts.closed:
