@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-
 from swarm_store.errors import SwarmError
 
 from . import wire
@@ -16,8 +14,6 @@ from .streams.desk import Desk
 from .streams.part import Streams
 from .subscriptions.part import Subscriptions
 from .wire import App, Receive, Scope, Send
-
-log = logging.getLogger("swarmctl.server")
 
 
 class Server:

@@ -23,7 +23,7 @@ class Topic:
         self.bell = bell
         self.rings = 0
         self.listeners = 0
-        self.shared: dict[Any, Any] = {}  # what its readers can share until it rings again: see Hub.once
+        self.shared: dict[Any, Any] = {}  # what its readers can share until it rings again
         self.sleepers: set[asyncio.Future[None]] = set()
 
     def ring(self) -> None:

@@ -47,8 +47,3 @@ class Settings:
         for origin in self.allowed_origins:  # neither `*` nor `null`: they would let any page in
             if not _ORIGIN.fullmatch(origin):
                 raise WrongUsage(f"not an origin: {origin!r}", "write it as browsers do: https://example.org")
-
-    @property
-    def is_loopback(self) -> bool:
-        """Whether nobody but this machine reaches it."""
-        return self.uds is not None or self.host in LOOPBACK
