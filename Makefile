@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: help demo systemd-demo test conformance check format bench torture browser screenshots clean
+.PHONY: help demo systemd-demo test test-agents conformance check format bench torture browser screenshots clean
 .DEFAULT_GOAL := help
 
 help: ## show these lines
@@ -23,6 +23,9 @@ demo: $(STAMP) ## a tour of the main job, on this checkout
 
 test: $(STAMP) ## the whole test suite
 	@$(BIN)/python -m pytest
+
+test-agents: $(STAMP) ## the real agents' command lines (npm, 2.2 GB once) against a canned model API
+	@PYTHONPATH=tests $(BIN)/python -m agents $(ARGS)
 
 conformance: $(STAMP) ## the Durable Streams protocol's own suite against a fresh server; needs Node
 	@PYTHONPATH=tests $(BIN)/python -m conformance
@@ -54,4 +57,4 @@ screenshots: $(STAMP) ## the pictures of the page in docs/screenshots, anew
 	@PYTHONPATH=tests $(BIN)/python -m support.screenshots
 
 clean: ## remove what make has set up
-	rm -rf $(VENV) tests/node_modules .bench .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
+	rm -rf $(VENV) tests/node_modules tests/agents/node_modules .bench .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,7 +26,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
     path = tmp_path / "home"
     path.mkdir(mode=0o700)
     monkeypatch.setenv("SWARM_HOME", str(path))
-    for name in ("SWARM_AGENT_ID", "SWARM_DEPTH", "SWARM_PARENT_ID"):
+    for name in ("SWARM_AGENT_ID", "SWARM_DEPTH", "SWARM_PARENT_ID", "SWARM_RUN"):
         monkeypatch.delenv(name, raising=False)
     return Home(str(path))
 
@@ -40,3 +41,13 @@ def log(home: Home) -> Iterator[Log]:
             control.end_without_daemon(log, agent)
         until(lambda: not registry.agents(log), "the end of all agents")
         until(lambda: not processes_of(home.path), f"processes left: {processes_of(home.path)}")
+
+
+@pytest.fixture
+def fifo(tmp_path: Path) -> Iterator[Path]:
+    """Whoever reads it does so until the test is over."""
+    path = tmp_path / "fifo"
+    os.mkfifo(path)
+    file = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    yield path
+    os.close(file)

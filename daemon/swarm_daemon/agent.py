@@ -19,7 +19,7 @@ from swarm_store.errors import IllegalTransition, LogUnusable, SwarmError
 from . import closing, tree
 from .ending import Ending, resume
 from .output import RETRY_SECONDS, Pump
-from .process import from_data, send_group, stat_fields
+from .process import from_data, stat_fields
 from .signals import name_of, number_of, signal
 from .silence import Silence
 from .watch import Watch
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 NET_SECONDS = 600.0  # look at the inbox this often even if no bell rang: a ring is lost only with its ringer
 GONE_SECONDS = 600.0  # how long the end of a run is kept for a log to come back when the whole directory was removed
 CURSOR = "daemon"
+OBEYED = (events.CANCEL_REQUESTED, events.SIGNAL_REQUESTED)  # what the inbox may ask of a daemon
 PAGE = 1000  # records of the inbox
 
 
@@ -184,12 +185,12 @@ class Daemon:
             self._look_inside = len(asked) == PAGE
             self._looked_at = time.monotonic()
             for record in asked:
-                if record.type in events.INPUT_TYPES:
-                    self._passed = record.offset + 1
-                else:
+                if record.type in OBEYED:
                     self._obey_one(stream, record)
+                else:  # for the child: its input, or its session's host
+                    self._passed = record.offset + 1
         except LogUnusable as error:
-            self._look_inside = True
+            self._look_inside, self._looked_at = True, time.monotonic()  # again soon, and not at once for ever
             self._note(error.message)
 
     def _obey_one(self, stream: str, record: Record) -> None:
@@ -211,11 +212,11 @@ class Daemon:
             grace = self.spec["grace"] if data["grace"] is None else data["grace"]
             self.end("cancel", number_of(data["signal"]), grace)
         elif type == events.SIGNAL_REQUESTED:
-            signum = number_of(data["signal"])
-            if send_group(self.child, signum):
-                self._say(
-                    events.agent_signalled(self.run.agent_id, self.run.number, signal=data["signal"], reason="request")
-                )
+            from .signalling import send_agent  # what few daemons need
+
+            name = data["signal"]
+            if send_agent(self.log, self.child, number_of(name), tty=self.spec["tty"]):
+                self._say(events.agent_signalled(self.run.agent_id, self.run.number, signal=name, reason="request"))
 
     def _mind_deadlines(self) -> None:
         if self.stop_signal is not None and self.ending is None:
@@ -276,6 +277,10 @@ class Daemon:
                 time.sleep(RETRY_SECONDS)
         self.close()
         closing.clear_up(self.run, self.keeper)
+        if self.spec.get("after"):  # a spec that was lost is a row, which does not have it
+            from .aftermath import follow  # what few daemons need
+
+            follow(self.run, self.spec)
 
     def _publish_end(self) -> None:
         if self.log.opening() != self._opening:

@@ -46,6 +46,10 @@ def start(home: Home, agent_id: str, number: int) -> Daemon:
     _clear_first_start(run)
     make_room(run)
     spec = run.spec()
+    if spec["before"] and number > 1:
+        from .aftermath import prepare  # what few runs need
+
+        prepare(run, spec)
     if spec["input"]:
         from . import holder  # what few runs need
 
@@ -159,4 +163,8 @@ def _refuse(log: Log, run: Run, spec: Spec, refused: dict[str, Any], held_by: Id
     registry.publish(log, events.agent_exited(run.agent_id, run.number, **ended))
     log.close()
     clear_up(run, held_by)
+    if spec.get("after"):
+        from .aftermath import follow
+
+        follow(run, spec)
     return CannotStart(why, "check the command, its permissions and its directory", refused["exit_code"])

@@ -67,6 +67,13 @@ def _become(run: Run, spec: Spec, gate: int) -> NoReturn:
             raise OSError(errno.ECANCELED, "its daemon died first")
         step = "set up the process for"
         _set_up(run, spec)
+        if spec["tty"]:
+            from . import terminal  # what few runs need
+
+            step = "open a terminal for"
+            terminal.split(run, *spec["size"])
+            step = "set up the process for"
+        _limit(run, spec)
         step = "enter the directory of"
         os.chdir(spec["cwd"])
         step, code = "execute", NOT_EXECUTABLE
@@ -93,6 +100,9 @@ def _set_up(run: Run, spec: Spec) -> None:
     for signum in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores them; a program expects the default
         signal.signal(signum, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
+
+
+def _limit(run: Run, spec: Spec) -> None:
     if spec["open_files"] is not None:
         _limit_open_files(spec["open_files"])
     if run.confined()["by"] == RLIMIT:

@@ -16,8 +16,9 @@ from swarm_store.errors import IllegalTransition, NoSuchAgent, NotPossible
 from swarm_store.log import Log
 from swarm_store.retention import expired
 
-from .process import boot_id, from_data, is_alive, send_group
+from .process import boot_id, from_data, is_alive
 from .run import Run
+from .signalling import send_agent
 from .signals import name_of, number_of
 
 TYPE_CHECKING = False
@@ -45,7 +46,7 @@ def ask_signal(log: Log, agent: Agent, signal: str) -> None:
     signum = number_of(signal)
     if may_have_daemon(log.home, agent):
         _ask(log, agent, events.signal_requested(agent["id"], agent["run"], signal=name_of(signum)))
-    elif send_group(from_data(agent["child"]), signum):
+    elif send_agent(log, from_data(agent["child"]), signum, tty=bool(agent["tty"])):
         sent = events.agent_signalled(agent["id"], agent["run"], signal=name_of(signum), reason="request")
         registry.publish(log, sent)
     else:
@@ -183,7 +184,15 @@ def withdraw_restart(log: Log, agent: Agent) -> None:
 
 
 def forget(log: Log, agent: Agent) -> None:
-    """Delete an ended agent: its streams, and its files. Raises NotPossible where it lives."""
+    """Delete an ended agent: its streams, its files, its worktree if nothing is only there.
+
+    Raises NotPossible where it lives, where a budget or a cap needs it, or somebody works in its worktree.
+    """
+    registry.check_removal(log, agent)
+    if agent["worktree"]:
+        from . import worktrees  # what few removals need
+
+        worktrees.forget(log, agent)
     registry.remove(log, agent)
     shutil.rmtree(log.home.agent(agent["id"]), ignore_errors=True)
 
@@ -197,11 +206,35 @@ def prune(log: Log, policy: Policy, *, chosen: Callable[[Agent], bool] | None = 
     finish_removals(log)
     agents = registry.agents(log, ended=True)
     for agent in expired(filter(chosen, agents), now(), policy, used=log.used_bytes()):
+        if not may_be_pruned(log, agent):
+            continue
         try:
             forget(log, agent)
         except (NotPossible, NoSuchAgent):
             continue  # restarted, or removed by somebody else, in between
         yield agent
+
+
+def may_be_pruned(log: Log, agent: Agent) -> bool:
+    """Whether a policy may forget an ended agent: no budget or cap needs it, nobody works in its worktree, and nobody
+    wants more of it.
+
+    Turns that wait, and questions that can still be answered, are somebody's: who wants it gone says so by its name.
+    """
+    try:
+        registry.check_removal(log, agent)
+    except NotPossible:
+        return False
+    if agent["worktree"]:
+        from . import keeping  # what few removals need
+
+        if keeping.why_used(log, agent) is not None:
+            return False
+    if agent["kind"] is None:
+        return True
+    from swarm_store import sessions  # what a swarm of plain commands need not load
+
+    return not sessions.is_wanted(log, agent["id"])
 
 
 def finish_removals(log: Log) -> list[str]:

@@ -26,6 +26,7 @@ from .tree import DAEMON_MARK
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Any
 
     from swarm_store.home import Home
@@ -57,8 +58,13 @@ def make_spec(
     on_silence: str = "mark",
     limits: dict[str, Any] | None = None,
     input: bool = False,
+    tty: bool = False,
+    size: Sequence[int] = (24, 80),
 ) -> Spec:
-    """What a run is started from; times in seconds. Raises CannotStart or WrongUsage for what cannot be started."""
+    """What a run is started from; times in seconds, `size` rows and columns of its terminal, if it has one.
+
+    Raises CannotStart or WrongUsage for what cannot be started.
+    """
     if not os.path.isdir(cwd):
         raise WrongUsage(f"there is no directory {cwd}", "name another with --cwd")
     if stdin is not None:
@@ -76,6 +82,8 @@ def make_spec(
         "on_silence": on_silence,
         "limits": limits or None,
         "input": input,
+        "tty": tty,
+        "size": size,
         "open_files": _OPEN_FILES,  # a supervisor that restarts it has more
     }
 

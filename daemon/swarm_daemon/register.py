@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 
 from swarm_store import lifecycle, registry
-from swarm_store.errors import NotPossible, SwarmError
+from swarm_store.errors import LogUnusable, SwarmError
 
 from .process import from_data, is_alive
 from .run import Run, read_record
@@ -30,8 +30,10 @@ def register_again(log: Log, run: Run) -> bool:
     lived = {"id": run.agent_id, "state": lifecycle.RUNNING, "epoch": 0, "restarts": 0}
     try:
         registry.introduce(log, {**lived, **spec["agent"], **who, "run": run.number})
-    except NotPossible:
-        pass  # its daemon was faster, or knows more of it
+    except LogUnusable:
+        raise
+    except SwarmError:
+        pass  # its daemon was faster, or knows more of it: whatever is wrong, it is wrong with this run alone
     return True
 
 

@@ -3,6 +3,7 @@
 lock            held by the run's daemon as long as it lives: two daemons cannot be
 stdout stderr   the FIFOs that the child writes into
 hold            the FIFO that the keeper sleeps on
+terminal        of a run in a terminal: the socket by which viewers come (see terminal.py)
 stdin stdin.*   of a run that takes input: the FIFO that the child reads, and what else input.py needs
 keeper          who that is, written before it is anything
 stdout.<byte>   journals: what has left the FIFOs and may not be in the log yet
@@ -34,7 +35,16 @@ if TYPE_CHECKING:
 
 FIFOS = ("hold", "stdout", "stderr")  # of every run
 SCOPE, CGROUP, RLIMIT = "scope", "cgroup", "rlimit"  # what can enforce a run's limits: see confine
-NOT_ASKED_FOR = {"silence": None, "on_silence": "mark", "limits": None, "open_files": None, "input": False}
+NOT_ASKED_FOR = {
+    "silence": None,
+    "on_silence": "mark",
+    "limits": None,
+    "open_files": None,
+    "input": False,
+    "tty": False,
+    "before": None,
+    "after": None,
+}
 _FLOCK = struct.Struct("hhqqi4x")  # struct flock: type, whence, start, length, pid
 
 

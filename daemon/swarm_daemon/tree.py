@@ -13,6 +13,8 @@ from .process import Identity, identify, is_alive, stat_fields
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from swarm_store.home import Home
 
     from .run import Run
@@ -100,6 +102,14 @@ def environment(pid: int) -> dict[str, str]:
     except OSError:
         return {}
     return {name: value for name, _, value in (pair.partition("=") for pair in pairs)}
+
+
+def agent_of(environment: Mapping[str, str]) -> str | None:
+    """The agent whose process has this environment, by what it says, else by the run's mark; None where it is none's.
+
+    Who hides both is nobody's: this keeps in order, and is no wall.
+    """
+    return environment.get("SWARM_AGENT_ID") or environment.get(MARK, "").rpartition(".")[0] or None
 
 
 def marked(home: Home) -> dict[str, list[Identity]]:

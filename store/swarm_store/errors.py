@@ -48,6 +48,28 @@ class TooDeep(SwarmError):
     """Agents have spawned agents that have spawned agents, and so on, deeper than is meant to be."""
 
 
+class TreeRefused(SwarmError):
+    """A tree of agents has as many as it may, or has spent its budget, or one of it would change that."""
+
+
+class NoRoom(NotPossible):
+    """An ended agent would be one too many in its tree, as long as others live there."""
+
+
+class NoSuchApproval(SwarmError):
+    """No agent has asked for an approval of that id."""
+
+    exit_code = NoSuchAgent.exit_code
+
+
+class AlreadyAnswered(NotPossible):
+    """Somebody has answered this approval, or whoever asked is gone."""
+
+
+class AnsweredLate(AlreadyAnswered):
+    """The time to answer this approval was over; that it is denied was written down instead of the answer."""
+
+
 class CannotStart(SwarmError):
     """The agent's command could not be executed; 127 is not found, 126 found and not executable."""
 

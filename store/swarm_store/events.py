@@ -36,6 +36,7 @@ AGENT_SWEPT = "agent:swept"
 AGENT_CRASH_LOOPED = "agent:crash_looped"
 AGENT_RESTART_WITHDRAWN = "agent:restart_withdrawn"
 AGENT_RESTARTED = "agent:restarted"
+AGENT_SETTLED = "agent:settled"
 AGENT_REMOVED = "agent:removed"
 
 # agents/<id>: what the child wrote.
@@ -43,6 +44,11 @@ STDOUT_WRITTEN = "stdout:written"
 STDERR_WRITTEN = "stderr:written"
 OUTPUT_CLOSED = "output:closed"
 OUTPUT_LOST = "output:lost"
+# And what was done for it, beside its runs.
+NOTIFICATION_SENT = "notification:sent"
+WORKTREE_RESTORED = "worktree:restored"
+WORKTREE_REMOVED = "worktree:removed"
+WORKTREE_KEPT = "worktree:kept"
 OUTPUT_TYPES = {"stdout": STDOUT_WRITTEN, "stderr": STDERR_WRITTEN}
 
 # tokens: who may use the server; a token itself is nowhere in the log.
@@ -232,9 +238,14 @@ def agent_restart_withdrawn(agent_id: str, run: int) -> Event:
 
 
 def agent_restarted(agent_id: str, *, run: int, reason: str, restarts: int, spawner: Data) -> Event:
-    """A new `run` of an ended agent. `reason`: policy, request, recovered; `restarts`: by policy, in a row."""
+    """A new `run` of an ended agent. `reason`: policy, request, turn, recovered; `restarts`: by policy, in a row."""
     data = {"run": run, "reason": reason, "restarts": restarts, "spawner": spawner}
     return Event(AGENT_RESTARTED, data, agent_id, None)
+
+
+def agent_settled(agent_id: str, run: int) -> Event:
+    """What was to follow the end of this run, now or an earlier one, has been done, or was tried."""
+    return Event(AGENT_SETTLED, {"run": run}, agent_id, None)
 
 
 def agent_removed(agent_id: str) -> Event:
@@ -256,6 +267,18 @@ def output_lost(stream: str, run: int, start: int, end: int) -> Event:
 def output_closed(agent_id: str, run: int, *, stdout: int, stderr: int) -> Event:
     """No more output of this run will come; how many bytes each stream had."""
     return Event(OUTPUT_CLOSED, {"run": run, "stdout": stdout, "stderr": stderr}, agent_id, None)
+
+
+def notification_sent(agent_id: str, run: int, *, on: str, number: int, to: str, ok: bool, reason: str | None) -> Event:
+    """Somebody was told, or could not be, for a `reason`. `on`: waiting, done, failed; `number`: of those to be told,
+    from 0; `to`: who, without secrets."""
+    said = {"on": on, "number": number, "to": to, "ok": ok, "reason": reason}
+    return Event(NOTIFICATION_SENT, {"run": run, **said}, agent_id, None)
+
+
+def worktree_event(type: str, agent_id: str, run: int, *, path: str, branch: str, reason: str | None) -> Event:
+    """The agent's worktree was made again from its branch, removed, or kept, for a `reason`."""
+    return Event(type, {"run": run, "path": path, "branch": branch, "reason": reason}, agent_id, None)
 
 
 def cancel_requested(agent_id: str, run: int, *, signal: str, grace: float | None) -> Event:

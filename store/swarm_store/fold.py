@@ -13,12 +13,15 @@ from .events import (
     AGENT_LOST,
     AGENT_RESTART_WITHDRAWN,
     AGENT_RESTARTED,
+    AGENT_RESUMED,
+    AGENT_SETTLED,
     AGENT_SPAWNED,
     AGENT_SPOKE,
     AGENT_START_FAILED,
     AGENT_STARTED,
     AGENT_STARTING,
     AGENT_SWEPT,
+    AGENT_WAITING,
 )
 
 TYPE_CHECKING = False
@@ -50,6 +53,8 @@ def _new_run() -> dict[str, Any]:
         "epoch": 0,
         "monotonic": None,
         "silent_since": None,
+        "waiting_for": None,  # approval, turn, quota
+        "waiting_until": None,
         "output": None,
         "resources": None,
         "left": None,
@@ -79,6 +84,15 @@ def _spawned(agent_id: str, data: dict[str, Any], time: str) -> Agent:
         "on_silence": data.get("on_silence", "mark"),
         "limits": data.get("limits"),
         "input": data.get("input", False),
+        "tty": data.get("tty", False),
+        "kind": data.get("kind"),  # of an AI agent: claude, codex, ...; none of a plain command
+        "model": data.get("model"),
+        "approve": data.get("approve"),
+        "budget": data.get("budget"),  # of its tree: usd (millionths of a dollar), tokens
+        "caps": data.get("caps"),  # of its tree: depth (below it), children (living at a time)
+        "notify": data.get("notify"),  # who is told when it waits or ends, without secrets
+        "worktree": data.get("worktree"),  # path, branch, repo, end: keep, remove, auto
+        "owed": [],  # runs after whose end something is still to be done: see agent:settled
         "host": data.get("host"),
         "spawner": data.get("spawner"),
     }
@@ -94,12 +108,14 @@ def whole(agent: Agent) -> Agent:
 
 def _ended(data: dict[str, Any], time: str) -> dict[str, Any]:
     kept = ("exit_code", "signal", "reason", "seconds", "output", "resources", "left")
-    return {**{key: data.get(key) for key in kept}, "ended_at": time, "silent_since": None}
+    over = {"ended_at": time, "silent_since": None, "waiting_for": None, "waiting_until": None}
+    return {**{key: data.get(key) for key in kept}, **over}
 
 
 def _restarted(data: dict[str, Any], time: str) -> dict[str, Any]:
     kept = {key: data[key] for key in ("run", "restarts", "spawner")}
-    return {**_new_run(), **kept, "no_more_restarts": None}
+    renamed = {"name": data["name"]} if "name" in data else {}  # of one that lives, and whose name is another's by now
+    return {**_new_run(), **kept, **renamed, "no_more_restarts": None}
 
 
 # What an event changes on an agent, apart from its state.
@@ -107,6 +123,8 @@ _CHANGES = {
     AGENT_STARTING: lambda data, time: {key: data.get(key) for key in ("daemon", "keeper", "child", "limited_by")},
     AGENT_STARTED: lambda data, time: {"started_at": time, "monotonic": data["monotonic"]},
     AGENT_ADOPTED: lambda data, time: {"daemon": data["daemon"], "epoch": data["epoch"]},
+    AGENT_WAITING: lambda data, time: {"waiting_for": data.get("for"), "waiting_until": data.get("until")},
+    AGENT_RESUMED: lambda data, time: {"waiting_for": None, "waiting_until": None},
     AGENT_FELL_SILENT: lambda data, time: {"silent_since": time},
     AGENT_SPOKE: lambda data, time: {"silent_since": None},
     AGENT_START_FAILED: _ended,
@@ -117,6 +135,9 @@ _CHANGES = {
     AGENT_RESTART_WITHDRAWN: lambda data, time: {"no_more_restarts": "withdrawn"},
     AGENT_RESTARTED: _restarted,
 }
+
+
+_OWING = (AGENT_START_FAILED, AGENT_EXITED, AGENT_LOST, AGENT_SETTLED)
 
 
 def apply(agent: Agent | None, record: Record) -> Agent | None:
@@ -132,16 +153,29 @@ def apply(agent: Agent | None, record: Record) -> Agent | None:
     time = rfc3339(record.time)
     if record.type == AGENT_SPAWNED:
         return _spawned(record.key, record.data, time)
-    if after is None or agent is None:
+    if agent is None:
         return None
     _check_run(agent, record)
+    if after is None:
+        return None
     change = _CHANGES.get(record.type)
-    return {**agent, **(change(record.data, time) if change else {}), "state": after}
+    changed = {**agent, **(change(record.data, time) if change else {}), "state": after}
+    return {**changed, "owed": _owed(agent, record)} if record.type in _OWING else changed
+
+
+def _owed(agent: Agent, record: Record) -> list[int]:
+    """The runs after whose end something is still to be done, now that one has ended or is settled."""
+    run: int = record.data.get("run") or agent["run"]
+    rest = [one for one in agent.get("owed", []) if one != run]
+    is_owing = record.type != AGENT_SETTLED and (agent.get("notify") or agent.get("worktree"))
+    return [*rest, run] if is_owing else rest
 
 
 def _check_run(agent: Agent, record: Record) -> None:
     """What is said of one run moves no other: a daemon may wake up long after its run is over and another has begun."""
     run = record.data.get("run", agent["run"])
+    if record.type == AGENT_SETTLED:
+        return
     if not (run > agent["run"] if record.type == AGENT_RESTARTED else run == agent["run"]):
         raise IllegalTransition(
             f"agent {record.key} is in run {agent['run']}: {record.type} of run {run} cannot follow"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 
-from . import registry
+from . import registry, session_projection, sessions
 from . import statements as sql
 from .driver import sqlite3
 
@@ -37,10 +37,16 @@ def integrity(log: Log) -> list[str]:
 
 
 def differing(log: Log) -> list[str]:
-    """Agents whose row is not what their events fold to."""
+    """Agents whose row, or whose session's, is not what their events fold to."""
     rows = {agent["id"]: agent for agent in registry.agents(log, ended=True)}
     events = registry.folded(log)
-    return sorted(one for one in rows.keys() | events.keys() if rows.get(one) != events.get(one))
+    wrong = {one for one in rows.keys() | events.keys() if rows.get(one) != events.get(one)}
+    log.database.execute("BEGIN")  # one moment for both: sessions say much, all the time
+    try:
+        said, known = session_projection.folded(log.database), sessions.sessions(log)
+    finally:
+        log.database.execute("ROLLBACK")
+    return sorted(wrong | {one for one in said.keys() | known.keys() if said.get(one) != known.get(one)})
 
 
 def newest_time(log: Log) -> int:

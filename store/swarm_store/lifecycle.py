@@ -27,6 +27,8 @@ LIVE: frozenset[str | None] = frozenset({SPAWNED, STARTING, RUNNING, WAITING})
 TERMINAL: frozenset[str | None] = frozenset({COMPLETED, FAILED, CANCELLED, LOST})
 STATES = (SPAWNED, STARTING, RUNNING, WAITING, COMPLETED, FAILED, CANCELLED, LOST)
 
+RECOVERED = "recovered"  # why a log is told that an agent was spawned or restarted which lives: see registry.introduce
+
 # A state of None is "not in the registry"; where `to` is SAME, the event leaves the state as it is.
 SAME: frozenset[str | None] = frozenset()
 ABSENT: frozenset[str | None] = frozenset({None})
@@ -35,8 +37,8 @@ TRANSITIONS: dict[str, tuple[frozenset[str | None], frozenset[str | None]]] = {
     events.AGENT_SPAWNED: (ABSENT, frozenset({SPAWNED})),  # the command line
     events.AGENT_STARTING: (frozenset({SPAWNED}), frozenset({STARTING})),  # the daemon
     events.AGENT_STARTED: (frozenset({STARTING}), frozenset({RUNNING})),  # the daemon
-    events.AGENT_WAITING: (frozenset({RUNNING}), frozenset({WAITING})),  # the daemon
-    events.AGENT_RESUMED: (frozenset({WAITING}), frozenset({RUNNING})),  # the daemon
+    events.AGENT_WAITING: (frozenset({RUNNING}), frozenset({WAITING})),  # the session's host
+    events.AGENT_RESUMED: (frozenset({WAITING}), frozenset({RUNNING})),  # the session's host
     events.AGENT_ADOPTED: (LIVE - {SPAWNED}, SAME),  # a successor daemon
     events.AGENT_SIGNALLED: (LIVE - {SPAWNED}, SAME),  # the daemon
     events.AGENT_FELL_SILENT: (frozenset({RUNNING}), SAME),  # the daemon
@@ -48,6 +50,7 @@ TRANSITIONS: dict[str, tuple[frozenset[str | None], frozenset[str | None]]] = {
     events.AGENT_CRASH_LOOPED: (TERMINAL, SAME),  # the supervisor
     events.AGENT_RESTART_WITHDRAWN: (TERMINAL, SAME),  # cancel
     events.AGENT_RESTARTED: (TERMINAL, frozenset({SPAWNED})),  # the supervisor, restart
+    events.AGENT_SETTLED: (LIVE | TERMINAL, SAME),  # what follows a run's end, maybe when another runs already
     events.AGENT_REMOVED: (TERMINAL, ABSENT),  # rm, prune
 }
 

@@ -69,6 +69,8 @@ def _connect(home: Home, lock: WriteLock | None, create: bool) -> sqlite3.Connec
             if version < sql.VERSION and (version or create):
                 version = _bring_up(database, home, lock)
             _settings(database)
+        elif 0 < version < sql.VERSION:
+            version = _bring_up_for_reader(database, home)
         _check_version(database, home, version)
     except BaseException:
         database.close()
@@ -132,6 +134,29 @@ def _bring_up(database: sqlite3.Connection, home: Home, lock: WriteLock) -> int:
         elif version < sql.VERSION:
             schema.migrate(database, version)
     return _version(database, home)
+
+
+def _bring_up_for_reader(database: sqlite3.Connection, home: Home) -> int:
+    """After an upgrade whoever comes first may be a reader, who looks for the tables of this version too.
+
+    Where nobody can write there (a disk that is read-only), what an earlier version has is all there is to read.
+    """
+    from .lock import WriteLock
+
+    try:
+        lock = WriteLock(home.lock, BUSY_SECONDS)
+    except LogUnusable:
+        return _version(database, home)
+    try:
+        writer = open_file(home.database, "rw")
+        try:
+            return _bring_up(writer, home, lock)
+        finally:
+            writer.close()
+    except (LogUnusable, sqlite3.Error):
+        return _version(database, home)
+    finally:
+        lock.close()
 
 
 def _check_version(database: sqlite3.Connection, home: Home, version: int) -> None:

@@ -10,8 +10,8 @@ from . import statements as sql
 from .codec import decode, encode
 from .errors import IllegalTransition, NameTaken
 from .events import AGENT_REMOVED, AGENT_RESTARTED, AGENT_SPAWNED, REGISTRY, Record
-from .fold import apply
-from .lifecycle import LIVE
+from .fold import apply, whole
+from .lifecycle import LIVE, RECOVERED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,7 +26,8 @@ SNAPSHOT_EVERY = 1000
 def project(database: sqlite3.Connection, record: Record) -> None:
     """Bring the rows up to the registry's `record`, within its transaction.
 
-    Raises IllegalTransition, and NameTaken where the name of one that begins to live belongs to a living one.
+    Raises IllegalTransition, NameTaken where the name of one that begins to live belongs to a living one, and as
+    trees.check_tree and check_restart, which are not asked of what lives already.
     """
     if record.key is None:
         return
@@ -34,10 +35,19 @@ def project(database: sqlite3.Connection, record: Record) -> None:
     before = decode(row[0]) if row else None
     after = apply(before, record)
     if after is None:
-        database.execute(sql.DROP_AGENT, {"id": record.key})
+        _drop(database, record.key)
     else:
         if record.type in (AGENT_SPAWNED, AGENT_RESTARTED) and after["name"] is not None:
             _check_name(database, after)
+        is_recovered = record.data.get("reason") == RECOVERED
+        if record.type == AGENT_SPAWNED and after["parent"] is not None and not is_recovered:
+            from .trees import check_tree  # no daemon spawns
+
+            check_tree(database, after)
+        if record.type == AGENT_RESTARTED and not is_recovered:
+            from .trees import check_restart  # nor starts one again
+
+            check_restart(database, whole(after))
         database.execute(sql.PUT_AGENT, _row(after, record.position))
     if record.offset % SNAPSHOT_EVERY == SNAPSHOT_EVERY - 1:
         _snapshot(database, record)
@@ -72,12 +82,19 @@ def project_past(database: sqlite3.Connection, record: Record) -> bool:
             follows = record.type == AGENT_REMOVED
         else:
             if after is None:
-                database.execute(sql.DROP_AGENT, {"id": record.key})
+                _drop(database, record.key)
             else:
                 database.execute(sql.PUT_AGENT, _row(after, record.position))
     if record.offset % SNAPSHOT_EVERY == SNAPSHOT_EVERY - 1:
         _snapshot(database, record)
     return follows
+
+
+def _drop(database: sqlite3.Connection, agent_id: str) -> None:
+    """Forget an agent, with its session."""
+    database.execute(sql.DROP_AGENT, {"id": agent_id})
+    for statement in sql.DROP_SESSION:
+        database.execute(statement, {"agent_id": agent_id})
 
 
 def _row(agent: Agent, position: int) -> dict[str, object]:

@@ -11,7 +11,7 @@ import sqlite3
 from collections.abc import Iterator
 from typing import Any
 
-from . import client_projection, salvage, subscription_projection
+from . import client_projection, salvage, session_projection, subscription_projection
 from .codec import decode, encode
 from .events import (
     OUTPUT_LOST,
@@ -24,6 +24,7 @@ from .events import (
     inbox_stream,
 )
 from .projection import rebuild
+from .session_events import CONVERSATION_TYPES, INBOX_TYPES
 
 COLUMNS = "position, stream_id, offset, time, type, key, producer, data"
 CHUNKS = tuple(OUTPUT_TYPES.values())
@@ -49,6 +50,7 @@ def refill(old: sqlite3.Connection, path: str, new: sqlite3.Connection) -> tuple
     left_out = rebuild(new)
     client_projection.rebuild(new)
     subscription_projection.rebuild(new)
+    session_projection.rebuild(new)
     count = new.execute("SELECT count(*) FROM records WHERE type <> ?", (RECORD_LOST,)).fetchone()[0]
     new.execute("COMMIT")
     new.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -111,7 +113,8 @@ def _name_by_records(new: sqlite3.Connection, stream_id: int) -> str:
     type, key = new.execute(statement, (stream_id,)).fetchone() or ("", "")
     makers = {"agent": lambda _: REGISTRY, "output": agent_stream, "cancel": inbox_stream, "signal": inbox_stream}
     makers |= {"stream": lambda _: STREAMS, "subscription": lambda _: SUBSCRIPTIONS}
-    maker = makers.get(type.partition(":")[0])
+    makers |= dict.fromkeys(CONVERSATION_TYPES, agent_stream) | dict.fromkeys(INBOX_TYPES, inbox_stream)
+    maker = makers.get(type) or makers.get(type.partition(":")[0])
     return maker(key) if maker else f"recovered/{stream_id}"
 
 

@@ -12,7 +12,7 @@ from . import statements as sql
 from .codec import decode
 from .errors import NameTaken, NoSuchAgent, NotPossible, WrongUsage
 from .fold import fold, whole
-from .lifecycle import LIVE, SPAWNED, STARTING
+from .lifecycle import LIVE, RECOVERED, SPAWNED, STARTING
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,13 +28,16 @@ PAGE = 1000
 SPAWNED_WITH = (
     *("name", "labels", "command", "cwd", "run", "parent", "depth", "spawner", "host"),
     *("restart", "max_restarts", "timeout", "grace", "silence", "on_silence", "input"),
+    *("kind", "model", "approve", "budget", "caps", "notify", "worktree"),
 )
 STEP, MOST_STEP = 16, 512  # records deleted in one transaction: fewer where it takes longer than
 STEP_SECONDS = 0.003  # under the write lock
 
 
-def publish(log: Log, *happened: Event, once: Once | None = None) -> None:
+def publish(log: Log, *happened: Event, once: Once | None = None, sent: Sequence[Event] = ()) -> None:
     """Append registry events, durably and together; the agents' rows follow in the same transaction.
+
+    What is `sent` goes to the inboxes of the agents that it is about, likewise.
 
     Raises IllegalTransition where one cannot follow, NameTaken where a living agent has the name, OffsetConflict where
     what is to be done `once` has been done; then nothing is written.
@@ -44,20 +47,23 @@ def publish(log: Log, *happened: Event, once: Once | None = None) -> None:
             stream, accepted = once.claim(happened[0])
             transaction.append(stream, [accepted], expected=0)
         transaction.append(events.REGISTRY, happened)
+        for event in sent:
+            transaction.append(events.inbox_stream(str(event.key)), [event])
 
 
 def introduce(log: Log, agent: Agent) -> None:
     """Tell a log that knows an agent not, or not all of it, of one that lives: `agent`, as an older log had it.
 
     For a log that was recovered, restored from a backup or made anew under running agents. Nothing is written where
-    the log knows the agent as well as that, or as ended.
+    the log knows the agent as well as that, or as ended. What lives is a fact, whatever the tree above it may have.
     """
-    missing = unknown(get(log, agent["id"]), agent)
+    known = get(log, agent["id"])
+    missing = unknown(known, agent)
     try:
         if missing:
             publish(log, *missing)
     except NameTaken:
-        publish(log, *unknown(None, {**agent, "name": None}))
+        publish(log, *unknown(known, {**agent, "name": None}))
 
 
 def unknown(known: Agent | None, agent: Agent) -> list[Event]:
@@ -73,7 +79,7 @@ def unknown(known: Agent | None, agent: Agent) -> list[Event]:
     run = agent["run"]
     if known is None:
         kept = {name: agent[name] for name in SPAWNED_WITH if name in agent}
-        said.append(events.agent_spawned(agent["id"], **kept))
+        said.append(events.agent_spawned(agent["id"], **kept, reason=RECOVERED))
     if state in (None, SPAWNED) and agent["child"]:
         who = {name: agent[name] for name in ("daemon", "keeper", "child")}
         said.append(events.agent_starting(agent["id"], run, **who))
@@ -88,8 +94,10 @@ def _new_run(known: Agent, agent: Agent) -> tuple[list[Event], Agent]:
     """The events that bring a log's `known` agent from an earlier run to the one that lives, and what it is then."""
     lost = events.agent_lost(agent["id"], known["run"], reason="its end was in a log that is gone")
     again = events.agent_restarted(
-        agent["id"], run=agent["run"], reason="recovered", restarts=agent["restarts"], spawner=agent["spawner"]
+        agent["id"], run=agent["run"], reason=RECOVERED, restarts=agent["restarts"], spawner=agent["spawner"]
     )
+    if agent["name"] != known["name"]:
+        again = again._replace(data={**again.data, "name": agent["name"]})
     said = [lost, again] if known["state"] in LIVE else [again]
     return said, {**known, "run": agent["run"], "state": SPAWNED, "epoch": 0}
 
@@ -208,12 +216,20 @@ def remove(log: Log, agent: Agent) -> None:
     """Forget an ended agent and delete its output, in steps that each hold the write lock for milliseconds.
 
     It is forgotten first: whoever is killed in between leaves bytes that nobody lists, see `half_removed`. The
-    registry's own events stay: they are history. Raises NotPossible where the agent lives.
+    registry's own events stay: they are history. Raises as check_removal.
     """
-    if agent["state"] in LIVE:
-        raise NotPossible(f"agent {agent['id']} is {agent['state']}", f"end it first: swarmctl cancel {agent['id']}")
+    check_removal(log, agent)
     publish(log, events.agent_removed(agent["id"]))
     delete_streams(log, agent["id"])
+
+
+def check_removal(log: Log, agent: Agent) -> None:
+    """Raises NotPossible where the agent lives, or a budget or a cap needs it: see trees.check_removal."""
+    if agent["state"] in LIVE:
+        raise NotPossible(f"agent {agent['id']} is {agent['state']}", f"end it first: swarmctl cancel {agent['id']}")
+    from . import trees  # no daemon removes
+
+    trees.check_removal(log.database, agent)
 
 
 def delete_streams(log: Log, agent_id: str) -> None:

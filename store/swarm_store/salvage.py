@@ -65,11 +65,11 @@ def _usable(path: str) -> sqlite3.Connection | None:
 
 
 def _first_page(pristine: str, pages: int) -> bytes:
-    """A new log's first page, made to say that the file has `pages` pages."""
+    """A new log's first page, made to say that the file has `pages` pages: the tables that records are in."""
     discard(pristine)
     database = sqlite3.connect(pristine, isolation_level=None)
     try:
-        schema.create(database)
+        schema.create(database, first_only=True)
     finally:
         database.close()
     with open(pristine, "rb") as file:

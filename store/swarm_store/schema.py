@@ -15,7 +15,7 @@ from sqlalchemy.dialects import sqlite as dialect
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from .clock import now
-from .statements import APPLICATION, VERSION
+from .statements import AGENTS_BY_PARENT, APPLICATION, VERSION
 
 OLDEST_WRITER = 1
 metadata = sa.MetaData()
@@ -163,6 +163,42 @@ subscription_links = sa.Table(
 by_stream = sa.Index("subscription_links_by_stream", subscription_links.c.stream)
 _SINCE_2 = [client_streams, subscriptions, subscription_links]
 
+# Since version 3: the sessions of agents of a kind, what they ask to be allowed, and what they use.
+sessions = sa.Table(
+    "sessions",
+    metadata,
+    sa.Column("agent_id", sa.Text, primary_key=True),
+    sa.Column("waiting", sa.Integer, nullable=False),  # turns, and answers, that no run has taken
+    sa.Column("session", sa.Text, nullable=False),  # the whole of it, JSON
+    sqlite_with_rowid=False,
+)
+sessions_waiting = sa.Index("sessions_waiting", sessions.c.waiting, sqlite_where=sessions.c.waiting > 0)
+approvals = sa.Table(
+    "approvals",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("agent_id", sa.Text, nullable=False),
+    sa.Column("pending", sa.Integer, nullable=False),
+    sa.Column("requested", sa.Integer, nullable=False),  # the position of what asked
+    sa.Column("approval", sa.Text, nullable=False),  # the whole of it, JSON
+    sqlite_with_rowid=False,
+)
+approvals_pending = sa.Index("approvals_pending", approvals.c.requested, sqlite_where=approvals.c.pending == 1)
+approvals_of = sa.Index("approvals_of", approvals.c.agent_id, approvals.c.requested)
+usage = sa.Table(
+    "usage",
+    metadata,
+    sa.Column("agent_id", sa.Text, primary_key=True),
+    sa.Column("day", sa.Text, primary_key=True),  # in UTC
+    sa.Column("model", sa.Text, primary_key=True),
+    *(sa.Column(counted, sa.Integer, nullable=False) for counted in ("input", "output", "cache_read", "cache_write")),
+    sa.Column("reasoning", sa.Integer, nullable=False),  # a part of the output
+    sa.Column("cost", sa.Integer, nullable=False),  # millionths of a dollar, of the reports that said so
+    sa.Column("unpriced", sa.Integer, nullable=False),  # reports that did not
+    sqlite_with_rowid=False,
+)
+_SINCE_3 = [sessions, approvals, usage]
+
 
 def _statements(tables: Sequence[sa.Table]) -> list[str]:
     """Tables as SQLite's DDL, from the declarations above."""
@@ -174,15 +210,19 @@ def _statements(tables: Sequence[sa.Table]) -> list[str]:
     return made
 
 
-def create(database: sqlite3.Connection) -> None:
-    """Make an empty log in `database`, under the write lock. All of it appears at once, or nothing."""
+def create(database: sqlite3.Connection, *, first_only: bool = False) -> None:
+    """Make an empty log in `database`, under the write lock. All of it appears at once, or nothing.
+
+    `first_only`: the tables of version 1 alone. The schema of those is the first page, whatever is added later.
+    """
     database.execute("PRAGMA auto_vacuum=INCREMENTAL")
     database.execute("PRAGMA journal_mode=WAL")
     database.execute("PRAGMA synchronous=FULL")
     database.execute("BEGIN IMMEDIATE")
     # A table's root page is the same in every log that was made whole: salvage.py counts on it. So what is new is last.
-    first = [table for table in metadata.sorted_tables if table not in _SINCE_2]
-    for statement in _statements([*first, *_SINCE_2]):
+    first = [table for table in metadata.sorted_tables if table not in (*_SINCE_2, *_SINCE_3)]
+    since = [] if first_only else [*_statements([*_SINCE_2, *_SINCE_3]), AGENTS_BY_PARENT]
+    for statement in [*_statements(first), *since]:
         database.execute(statement)
     facts = {
         "log": str(uuid.uuid4()),
@@ -201,8 +241,13 @@ def _add_client_streams(database: sqlite3.Connection) -> None:
         database.execute(statement)
 
 
+def _add_sessions(database: sqlite3.Connection) -> None:
+    for statement in [*_statements(_SINCE_3), AGENTS_BY_PARENT]:
+        database.execute(statement)
+
+
 # From version N to N + 1. A step may only add; what it makes useless goes one version later.
-MIGRATIONS: dict[int, Callable[[sqlite3.Connection], None]] = {1: _add_client_streams}
+MIGRATIONS: dict[int, Callable[[sqlite3.Connection], None]] = {1: _add_client_streams, 2: _add_sessions}
 
 
 def migrate(database: sqlite3.Connection, version: int) -> None:

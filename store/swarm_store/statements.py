@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-VERSION = 2  # of the schema: SQLite's user_version
+VERSION = 3  # of the schema: SQLite's user_version
 APPLICATION = 0x73776D31  # "swm1": SQLite's application_id, by which an event log is told from other databases
 
 SAVE, UNDO, RELEASE = "SAVEPOINT attempt", "ROLLBACK TO attempt", "RELEASE attempt"
@@ -221,6 +221,80 @@ STREAMS_SPOKEN_OF = (
     "SELECT DISTINCT json_extract(data, '$.name') FROM records WHERE position > :since AND position <= :until"
     " AND stream_id = (SELECT id FROM streams WHERE name = 'streams')"
 )
+
+# Sessions: what agents of a kind are told and say, folded (session_projection.py).
+SENT_BY = (
+    "SELECT offset FROM records WHERE stream_id = (SELECT id FROM streams WHERE name = :name)"
+    " AND producer = :producer AND type = :type ORDER BY offset LIMIT 1"
+)
+SESSION = "SELECT session FROM sessions WHERE agent_id = :agent_id"
+PUT_SESSION = (
+    "INSERT INTO sessions(agent_id, waiting, session) VALUES (:agent_id, :waiting, :session)"
+    " ON CONFLICT(agent_id) DO UPDATE SET waiting = :waiting, session = :session"
+)
+SESSIONS = "SELECT session FROM sessions"
+SESSIONS_WAITING = (  # of ended agents that a turn waits for
+    "SELECT s.session, a.agent FROM sessions s JOIN agents a ON a.id = s.agent_id WHERE s.waiting > 0 AND a.live = 0"
+)
+APPROVAL = "SELECT approval FROM approvals WHERE id = :id"
+APPROVAL_PREFIX = (
+    "SELECT id FROM approvals WHERE id >= :prefix AND id < :prefix || 'zzzzzzzz~' ORDER BY requested DESC LIMIT 6"
+)
+PUT_APPROVAL = (
+    "INSERT INTO approvals(id, agent_id, pending, requested, approval)"
+    " VALUES (:id, :agent_id, :pending, :requested, :approval)"
+    " ON CONFLICT(id) DO UPDATE SET pending = :pending, approval = :approval"
+)
+_APPROVALS = "SELECT approval FROM approvals WHERE "
+APPROVALS_PENDING = _APPROVALS + "pending = 1 ORDER BY requested"
+APPROVALS_OF = _APPROVALS + "agent_id = :agent_id ORDER BY requested"
+APPROVALS = "SELECT approval FROM approvals ORDER BY requested"
+ADD_USAGE = (
+    "INSERT INTO usage(agent_id, day, model, input, output, cache_read, cache_write, reasoning, cost, unpriced)"
+    " VALUES (:agent_id, :day, :model, :input, :output, :cache_read, :cache_write, :reasoning, :cost, :unpriced)"
+    " ON CONFLICT(agent_id, day, model) DO UPDATE SET input = input + :input, output = output + :output,"
+    " cache_read = cache_read + :cache_read, cache_write = cache_write + :cache_write,"
+    " reasoning = reasoning + :reasoning, cost = cost + :cost, unpriced = unpriced + :unpriced"
+)
+USAGE = (
+    "SELECT agent_id, day, model, input, output, cache_read, cache_write, reasoning, cost, unpriced FROM usage"
+    " ORDER BY day, agent_id, model"
+)
+USED = (
+    "SELECT "
+    + ", ".join(
+        f"ifnull(sum({name}), 0)"
+        for name in ("input", "output", "cache_read", "cache_write", "reasoning", "cost", "unpriced")
+    )
+    + " FROM usage"
+)
+DROP_SESSION = tuple(f"DELETE FROM {table} WHERE agent_id = :agent_id" for table in ("sessions", "approvals", "usage"))
+DROP_SESSIONS = tuple(f"DELETE FROM {table}" for table in ("sessions", "approvals", "usage"))
+
+# Trees: an agent, and those whose parent is in it. The index on parents is on this very expression.
+_PARENT = "json_extract(agent, '$.parent')"
+_TREE = (
+    "WITH RECURSIVE tree(id) AS (SELECT :id UNION SELECT a.id FROM agents a JOIN tree t"
+    f" ON {_PARENT.replace('agent,', 'a.agent,')} = t.id)"
+)
+TREE = _TREE + " SELECT a.agent FROM agents a JOIN tree t ON a.id = t.id ORDER BY a.spawned"
+LIVING_BELOW = _TREE + " SELECT count(*) FROM agents a JOIN tree t ON a.id = t.id WHERE a.live = 1 AND a.id <> :id"
+TREE_USAGE = _TREE + (
+    " SELECT ifnull(sum(cost), 0), ifnull(sum(input + output + cache_read + cache_write), 0), ifnull(sum(unpriced), 0)"
+    " FROM usage WHERE agent_id IN (SELECT id FROM tree)"
+)
+AGENTS_BY_PARENT = f"CREATE INDEX agents_by_parent ON agents({_PARENT}) WHERE {_PARENT} IS NOT NULL"
+
+
+def session_events(types: int) -> str:
+    """All events of so many types, :type0 and on, by position; of who was removed what came later: an import."""
+    return (
+        "SELECT r.position, s.name, r.offset, r.time, r.type, r.key, r.data FROM records r"
+        " JOIN streams s ON s.id = r.stream_id LEFT JOIN (SELECT key, max(position) AS last FROM records"
+        " WHERE key IS NOT NULL AND type = 'agent:removed' GROUP BY key) gone ON gone.key = r.key"
+        " WHERE r.key IS NOT NULL AND r.position > ifnull(gone.last, -1)"
+        f" AND r.type IN ({', '.join(f':type{n}' for n in range(types))}) ORDER BY r.position"
+    )
 
 
 def select_records(

@@ -26,6 +26,7 @@ from .home import Home
 from .log import Log
 
 READ, CONTROL = "read", "control"
+TREE = "tree"  # of the agents that descend from one: for `swarmctl mcp` alone, a server opens nothing for it
 ADMIN = "admin"  # the id of the token in the file
 GOOD, EXPIRED, USED_UP, REVOKED = "good", "expired", "used up", "revoked"
 SECRET_BYTES = 32

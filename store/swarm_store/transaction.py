@@ -14,7 +14,17 @@ from .bells import ALL, ring
 from .codec import decode, encode
 from .driver import sqlite3
 from .errors import LogUnusable, OffsetConflict, ProducerFenced
-from .events import REGISTRY, STREAMS, SUBSCRIPTIONS, Event, Record
+from .events import (
+    CANCEL_REQUESTED,
+    INPUT_TYPES,
+    OUTPUT_CLOSED,
+    REGISTRY,
+    SIGNAL_REQUESTED,
+    STREAMS,
+    SUBSCRIPTIONS,
+    Event,
+    Record,
+)
 from .projection import project, project_past, rebuild
 from .trouble import InWords
 
@@ -30,6 +40,8 @@ if TYPE_CHECKING:
     T = TypeVar("T")
 
 OWN_STREAMS = ("agents/", "inbox/")  # of one agent alone
+# What daemons of plain commands write and read there: nothing of a session follows from it.
+_OF_DAEMONS = (OUTPUT_CLOSED, CANCEL_REQUESTED, SIGNAL_REQUESTED, *INPUT_TYPES)
 CHECKPOINT_BYTES = 4 << 20
 CHECKPOINT_SECONDS = 1.0
 # Bytes of WAL that things take, roughly, beside payloads: the pages of tables and indexes that they touch (measured).
@@ -166,6 +178,11 @@ class Transaction:
         """When it all happens: microseconds."""
         return self._time
 
+    @property
+    def database(self) -> sqlite3.Connection:
+        """What it is written to, for the store's own modules that read within it."""
+        return self._database
+
     def execute(self, statement: str, given: dict[str, Any]) -> sqlite3.Cursor:
         """A statement of statements.py, within the transaction. For the store's own modules."""
         return self._database.execute(statement, given)
@@ -177,8 +194,11 @@ class Transaction:
         self.rung.add(stream)
 
     def rebuild(self) -> None:
-        """Write the projection anew, from the registry's first event on."""
+        """Write the projections of agents and sessions anew, from the first event on."""
+        from . import session_projection
+
         rebuild(self._database)
+        session_projection.rebuild(self._database)
 
     def delete(self, stream: str, limit: int) -> bool:
         """Delete up to `limit` of the oldest records of `stream`; whether the stream is gone now."""
@@ -246,6 +266,11 @@ class Transaction:
 
             happened = Record(position, stream, offset, self._time, event.type, event.key, event.data, None)
             subscription_projection.project(self._database, happened)
+        elif event.key is not None and event.type not in _OF_DAEMONS and stream.startswith(OWN_STREAMS):
+            from . import session_projection  # nor here
+
+            happened = Record(position, stream, offset, self._time, event.type, event.key, event.data, None)
+            (session_projection.project_past if self._past else session_projection.project)(self._database, happened)
 
 
 class Writing:

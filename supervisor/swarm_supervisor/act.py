@@ -12,7 +12,8 @@ from collections import Counter, deque
 from swarm_daemon import control, keeper, spawn
 from swarm_daemon.process import boot_id, from_data
 from swarm_store import events, lifecycle, registry
-from swarm_store.errors import IllegalTransition, NameTaken, NotPossible
+from swarm_store.clock import now
+from swarm_store.errors import IllegalTransition, NameTaken, NoRoom, NoSuchApproval, NotPossible
 
 from . import decide, policy
 from .doing import Start, Successors, Sweep
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 AT_ONCE = 2 * (os.cpu_count() or 1)  # interpreters that load side by side; more would only wait for each other
 BATCH = 50  # runs that one interpreter finishes, one after the other, or forks successors for
+ROOM_SECONDS = 10.0  # until an agent whose tree was full is tried again
 FIRST_RETRY, LAST_RETRY = 1.0, 60.0  # seconds before the same is done again for the same run
 
 
@@ -47,7 +49,9 @@ class Act:
         self._to_finish: list[str] = []
         self._tries: dict[str, Counter[tuple[int, int, str]]] = {}  # of each agent: how often what, for which daemon
         self.busy: set[str] = set()
+        self._timing: set[str] = set()  # agents that ask what somebody must have answered by some time
         self.waiting: dict[str, int] = {}  # agents whose restart is due later, with the run that ended
+        self._without_room: dict[str, int] = {}  # agents whose tree was full, with the run that ended
 
     def do(self, action: Action, epoch: int = 0) -> None:
         """Begin to do `action`; what loads an interpreter waits for its turn (see flush).
@@ -56,6 +60,12 @@ class Act:
         """
         if action.kind == decide.RESTART:
             self._restart_later(action)
+            return
+        if action.kind == decide.RESUME:
+            self._restart(action)
+            return
+        if action.kind == decide.TIME_OUT:
+            self._time_out_later(action)
             return
         self.busy.add(action.agent_id)
         tried = self._tries.setdefault(action.agent_id, Counter())
@@ -113,6 +123,12 @@ class Act:
         """Nothing is to be done about the agent: what was done before has helped."""
         self._tries.pop(agent_id, None)
 
+    def is_waited_for(self, action: Action) -> bool:
+        """Whether the run that the action is to open is due later already."""
+        if self._without_room.get(action.agent_id) == action.run:
+            return True  # of what was sent too, which is not held up by the delay of a policy
+        return action.kind != decide.RESUME and self.waiting.get(action.agent_id) == action.run
+
     def _succeed(self, agent_ids: list[str], *, each: bool) -> None:
         try:
             Successors(self, agent_ids, each=each)
@@ -138,24 +154,61 @@ class Act:
         agent = registry.get(self.log, action.agent_id)
         if agent is None or action.agent_id in self.busy or not self._still_wants(agent, action):
             return
-        if control.was_to_be_cancelled(self.log, agent):  # it ended by itself just before
-            self._say(events.agent_restart_withdrawn(action.agent_id, action.run))
-            return
         try:
-            restarts = policy.restarts_so_far(agent) + 1
-            number = spawn.open_run(self.log, agent, reason="policy", restarts=restarts)
+            self._open(agent, "turn" if action.kind == decide.RESUME else "policy")
+        except NoRoom:
+            self._restart_when_there_is_room(action)
+
+    def _restart_when_there_is_room(self, action: Action) -> None:
+        """Try again in a while, and not before: nobody says when there is room in a tree."""
+        self._without_room[action.agent_id] = action.run
+        self.loop.after(ROOM_SECONDS, lambda: self._try_again(action))
+
+    def _try_again(self, action: Action) -> None:
+        if self._without_room.get(action.agent_id) == action.run:
+            del self._without_room[action.agent_id]
+            self._restart(action)
+
+    def _time_out_later(self, action: Action) -> None:
+        if action.agent_id not in self._timing:
+            self._timing.add(action.agent_id)
+            self.loop.after(action.wait, lambda: self._time_out(action.agent_id))
+
+    def _time_out(self, agent_id: str) -> None:
+        """Deny what nobody has answered in time; the look that follows begins the run that is told so."""
+        from swarm_store import sessions
+
+        self._timing.discard(agent_id)
+        try:
+            for approval, due in sessions.due(self.log, agent_id).items():
+                if due <= now():
+                    sessions.deny_late(self.log, approval)
+        except NoSuchApproval:
+            pass  # the agent was removed just now
+        self._look(agent_id)
+
+    def _open(self, agent: Agent, reason: str) -> None:
+        """Open an ended agent's next run, and launch it. Raises NoRoom."""
+        agent_id: str = agent["id"]
+        try:
+            if control.was_to_be_cancelled(self.log, agent):  # it ended by itself just before
+                raise NotPossible("it was to be cancelled")
+            restarts = policy.restarts_so_far(agent) + (reason == "policy")
+            number = spawn.open_run(self.log, agent, reason=reason, restarts=restarts)
         except IllegalTransition:
             return  # it has been withdrawn, or somebody else was faster
+        except NoRoom:
+            raise
         except (NameTaken, NotPossible):  # another has its name, or its directory is gone
-            self._say(events.agent_restart_withdrawn(action.agent_id, action.run))
+            self._say(events.agent_restart_withdrawn(agent_id, agent["run"]))
             return
-        self.busy.add(action.agent_id)
-        self._queue.append(lambda: self._start(action.agent_id, number))
+        self.busy.add(agent_id)
+        self._queue.append(lambda: self._start(agent_id, number))
         self.flush()
 
     def _still_wants(self, agent: Agent, action: Action) -> bool:
         is_so = agent["run"] == action.run and agent["state"] in lifecycle.TERMINAL
-        return is_so and policy.wants_restart(agent, self._begun, boot_id())
+        return is_so and (action.kind == decide.RESUME or policy.wants_restart(agent, self._begun, boot_id()))
 
     def _verdict(self, action: Action) -> Event:
         if action.kind == decide.FAIL:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import namedtuple
 
+from swarm_store.clock import SECOND
 from swarm_store.lifecycle import LIVE, SPAWNED, TERMINAL
 
 from . import policy
@@ -25,20 +26,42 @@ FAIL = "fail"  # what was registered and cannot be launched any more
 LOSE = "lose"  # what nobody can say anything about any more
 SWEEP = "sweep"  # end processes that an ended agent has left
 RESTART = "restart"  # a new run, by policy, in `wait` seconds
+RESUME = "resume"  # a new run for a turn that was sent when the last one took no more
 GIVE_UP = "give_up"  # a crash loop
+TIME_OUT = "time_out"  # deny, in `wait` seconds, what an ended agent asked and nobody has answered
+SETTLE = "settle"  # do what follows the end of a run, where its daemon died before that
+
+SETTLE_SECONDS = 2.0
 
 NEVER_STARTED = "it was never started, and nothing is left to start it from"
 NO_FILES = "its daemon is dead and its files are gone, so nobody can say how it ended"
 
 
 class Seen(
-    namedtuple("Seen", ("is_ours", "has_daemon", "spawner_lives", "child_lives", "has_spec", "has_run", "left"))
+    namedtuple(
+        "Seen",
+        (
+            "is_ours",
+            "has_daemon",
+            "spawner_lives",
+            "child_lives",
+            "has_spec",
+            "has_run",
+            "left",
+            "turn_waits",
+            "is_idle",
+            "due",
+        ),
+        defaults=(False, False, None),
+    )
 ):
-    """What the machine shows of an agent's latest run.
+    """What the machine shows of an agent's latest run, and its inbox.
 
     `is_ours`: it was started on this host, or in this boot. `has_daemon`: somebody holds the run. `has_spec`,
     `has_run`: the files it is started from, and the run's own. `left`: how many processes carry its mark, where it has
-    ended.
+    ended. Of one of a kind that has ended, `turn_waits`: it was sent a turn after its run had begun, and may take it;
+    `is_idle`: it has no turn to take or to go on with, and was not to stay; `due`: when the time to answer what it asks
+    is over (microseconds), if that is ever.
     """
 
     __slots__ = ()
@@ -49,6 +72,9 @@ class Seen(
     has_spec: bool
     has_run: bool
     left: int
+    turn_waits: bool
+    is_idle: bool
+    due: int | None
 
 
 class Action(namedtuple("Action", ("kind", "agent_id", "run", "wait", "why"))):
@@ -87,11 +113,32 @@ def decide(agent: Agent, seen: Seen, now: int, begun: int, boot: str) -> Action 
     for states, holds, kind, why in TABLE:
         if agent["state"] in states and holds(seen):
             return Action(kind, agent["id"], agent["run"], 0.0, why) if kind else None
-    if not policy.wants_restart(agent, begun, boot):
-        return None
+    if seen.turn_waits and policy.may_resume(agent, begun, boot):
+        return Action(RESUME, agent["id"], agent["run"], 0.0, "a turn waits for it")
+    if seen.is_idle or not policy.wants_restart(agent, begun, boot):
+        return _time_out(agent, seen, now)
     if policy.is_crash_loop(agent):
         return Action(GIVE_UP, agent["id"], agent["run"], 0.0, "a crash loop")
     return Action(RESTART, agent["id"], agent["run"], policy.delay(agent, now), f"its policy is {agent['restart']}")
+
+
+def _time_out(agent: Agent, seen: Seen, now: int) -> Action | None:
+    """An agent that has ended and is not to be started again has nobody else who minds the time of what it asks."""
+    if seen.due is None:
+        return None
+    return Action(TIME_OUT, agent["id"], agent["run"], max(0.0, (seen.due - now) / SECOND), "nobody has answered")
+
+
+def owed(agent: Agent, seen: Seen) -> list[Action]:
+    """What is to be done after the ends of the agent's runs, beside whatever is done about its latest.
+
+    Its daemon begins with that by itself, a moment after the end: it gets some seconds.
+    """
+    if not seen.is_ours:
+        return []
+    under_way = {agent["run"]} if seen.has_daemon or seen.has_run else set()
+    why = "nobody has said that what follows its end was done"
+    return [Action(SETTLE, agent["id"], run, SETTLE_SECONDS, why) for run in agent["owed"] if run not in under_way]
 
 
 REMOVED = 1 << 62  # the run at which an agent is that has been forgotten: later than all it had

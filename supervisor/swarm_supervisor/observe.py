@@ -1,4 +1,4 @@
-"""What the machine shows of an agent: locks, processes, files. Looks, and changes nothing."""
+"""What the machine shows of an agent: locks, processes, files; and its inbox. Looks, and changes nothing."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from swarm_daemon import tree
 from swarm_daemon.control import is_ours
 from swarm_daemon.process import from_data, is_alive
 from swarm_daemon.run import Run
+from swarm_store.errors import SwarmError
 from swarm_store.lifecycle import LOST, TERMINAL
 
 from .decide import Seen
@@ -16,14 +17,15 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from swarm_daemon.process import Identity
     from swarm_store.fold import Agent
-    from swarm_store.home import Home
+    from swarm_store.log import Log
 
     Marked = dict[str, list[Identity]]
 
 
-def observe(home: Home, agent: Agent, marked: Marked | None = None) -> Seen:
+def observe(log: Log, agent: Agent, marked: Marked | None = None) -> Seen:
     """What is to be seen of `agent` now. `marked`: tree.marked(), where the caller has looked for all at once."""
-    run = Run(home, agent["id"], agent["run"])
+    run = Run(log.home, agent["id"], agent["run"])
+    turn_waits, is_idle, due = _turns(log, agent, run)
     return Seen(
         is_ours=is_ours(agent),
         has_daemon=run.has_daemon(),
@@ -32,6 +34,9 @@ def observe(home: Home, agent: Agent, marked: Marked | None = None) -> Seen:
         has_spec=os.path.exists(run.spec_path),
         has_run=os.path.isdir(run.path),
         left=_left(agent, run, marked),
+        turn_waits=turn_waits,
+        is_idle=is_idle,
+        due=due,
     )
 
 
@@ -44,3 +49,23 @@ def _left(agent: Agent, run: Run, marked: Marked | None) -> int:
             return 0
         marked = tree.marked(run.home)
     return len(marked.get(run.mark, ()))
+
+
+def _turns(log: Log, agent: Agent, run: Run) -> tuple[bool, bool, int | None]:
+    """Of an ended agent turn_waits, is_idle and due: see Seen."""
+    if agent["kind"] is None or agent["state"] not in TERMINAL:
+        return False, False, None
+    from swarm_store import conversation, sessions  # only agents of a kind pay for them
+
+    session = sessions.get(log, agent["id"]) or conversation.new(agent["id"])
+    may_begin = sessions.may_begin(log, agent["id"]) is None
+    has_work = may_begin and conversation.is_open(session)
+    due = min(sessions.due(log, agent["id"]).values(), default=None) if session["pending"] else None
+    return may_begin and conversation.wants_run(session, agent), not has_work and not _stays(run), due
+
+
+def _stays(run: Run) -> bool:
+    try:
+        return bool((run.spec().get("session") or {}).get("stay"))
+    except SwarmError:
+        return False  # it cannot be started either

@@ -29,10 +29,17 @@ def wants_restart(agent: Agent, begun: int, boot: str) -> bool:
     next supervisor, not by one that saw it end: that one would start it in the middle of the shutdown. One of another
     `boot` than this was seen by none of this, whatever the clock says, which may have been set back meanwhile.
     """
+    return not _is_shut_down(agent, begun, boot) and lifecycle.may_be_restarted(agent)
+
+
+def may_resume(agent: Agent, begun: int, boot: str) -> bool:
+    """Whether an ended agent may be started for a turn that it was sent, by such a supervisor; whatever its policy."""
+    return not _is_shut_down(agent, begun, boot) and agent["no_more_restarts"] is None
+
+
+def _is_shut_down(agent: Agent, begun: int, boot: str) -> bool:
     is_of_this_boot = agent["daemon"] is None or agent["daemon"]["boot"] == boot
-    if agent["reason"] == "shutdown" and is_of_this_boot and microseconds(agent["ended_at"]) >= begun:
-        return False
-    return lifecycle.may_be_restarted(agent)
+    return agent["reason"] == "shutdown" and is_of_this_boot and microseconds(agent["ended_at"]) >= begun
 
 
 def restarts_so_far(agent: Agent) -> int:

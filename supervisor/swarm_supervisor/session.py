@@ -24,6 +24,7 @@ from swarm_store.log import Log
 from . import decide
 from .act import Act
 from .observe import observe
+from .settle import Settle
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -70,18 +71,20 @@ class Session:
             self._log.close()
             raise
         self._act = Act(self._log, self._loop, self._look_soon, self._begun)
+        self._settle = Settle(self._log, self._loop, self._look_soon)
         self._guards: dict[str, tuple[int, int]] = {}  # of each agent: the PID of who answers for it, and a pidfd
         self._most_guards = resource.getrlimit(resource.RLIMIT_NOFILE)[0] - OTHER_FILES
         self._to_look: dict[str, None] = {}
         self._cause = "start"
         self._is_sweep_due = False
+        self._has_sessions = False  # whether any agent is of a kind
 
     def run(self, told: Callable[[], str | None], *, once: bool = False) -> str:
         """Supervise until `told` gives a reason to stop; the reason. Raises LogUnusable where it cannot go on."""
         try:
             self._boot()
             while (reason := told()) is None:
-                if once and not self._act.busy:
+                if once and not self._act.busy and not self._settle.busy:
                     reason = "once"
                     break
                 self._loop.turn()
@@ -169,9 +172,14 @@ class Session:
         launch.detached(command, {**os.environ, tree.DAEMON_MARK: "prune"})  # it is no agent's: see tree
 
     def look_at_all(self) -> None:
-        """Look at every living agent in the next turn, whatever has happened or not."""
+        """Look at all that lives in the next turn, and at what was sent a turn, whatever has happened or not."""
         for agent_id in registry.runs(self._log):
             self._look_soon(agent_id)
+        if self._has_sessions:
+            from swarm_store import sessions  # a tenth more of memory, which a swarm of plain commands need not have
+
+            for agent in sessions.wanting_runs(self._log):
+                self._look_soon(agent["id"])
 
     def _clear_abandoned(self, known: dict[str, int]) -> None:
         """Remove what spawners have left that were killed before they had registered anything."""
@@ -234,11 +242,14 @@ class Session:
             self._unguard(agent_id)
             self._sweep_removed_soon()
             return
-        seen = observe(self._home, agent, marked)
+        seen = observe(self._log, agent, marked)
+        self._has_sessions = self._has_sessions or agent["kind"] is not None
         found["agents"] += 1
         found["live"] += agent["ended_at"] is None
         found["daemons"] += seen.has_daemon
         found["foreign"] += not seen.is_ours
+        for owed in decide.owed(agent, seen):
+            self._settle.do(owed)
         if agent_id in self._act.busy:
             return
         if _is_me(agent["spawner"]):
@@ -247,7 +258,9 @@ class Session:
         action = decide.decide(agent, seen, now(), self._begun, boot_id())
         if action is None:
             self._act.settled(agent_id)
-        elif self._act.waiting.get(agent_id) != action.run:
+        elif action.kind == decide.TIME_OUT:
+            self._act.do(action)  # what it comes to is in the agent's own stream
+        elif not self._act.is_waited_for(action):
             did.setdefault(action.kind, []).append(agent_id)
             self._act.do(action, agent["epoch"])
 

@@ -1,4 +1,4 @@
-"""What a shell offers where an agent is wanted."""
+"""What a shell offers where an agent, or an approval, is wanted."""
 
 from __future__ import annotations
 
@@ -25,6 +25,19 @@ def complete_agent(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]
         what = " ".join([agent["state"], *agent["command"]])[:60]
         words += [(word, what) for word in (agent["name"], agent["id"]) if word and word.startswith(incomplete)]
     return words
+
+
+def complete_approval(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]:
+    """Ids of pending approvals that begin so, with what they are for; it must never fail."""
+    from swarm_store import sessions
+
+    try:
+        with home.reading() as log:
+            found = sessions.approvals(log)
+    except Exception:
+        return []
+    what = ((one["id"], f"{one['agent']} {one['tool']} {one['title']}"[:60]) for one in found)
+    return [(word, about) for word, about in what if word.startswith(incomplete)]
 
 
 def _agents() -> list[Agent]:

@@ -24,12 +24,22 @@ def _cpus(given: Any) -> Any:
     return None if given is None else values.share(str(given))
 
 
+def _dollars(given: Any) -> Any:
+    return values.dollars(given) / values.MICRO if isinstance(given, str) else given
+
+
+def _tokens(given: Any) -> Any:
+    return values.tokens(given) if isinstance(given, str) else given
+
+
 Seconds = Annotated[wishes.Seconds, BeforeValidator(_seconds)]
 Bytes = Annotated[int, BeforeValidator(_bytes)]
 Cpus = Annotated[float, BeforeValidator(_cpus)]
+Dollars = Annotated[wishes.Dollars, BeforeValidator(_dollars)]
+Tokens = Annotated[wishes.Tokens, BeforeValidator(_tokens)]
 
 
-class Job(wishes.Wish):
+class Job(wishes.AgentWish):
     """One agent to spawn, with durations, sizes and shares as on the command line too."""
 
     stdin: str | None = None
@@ -38,6 +48,21 @@ class Job(wishes.Wish):
     silence: Seconds | None = None
     memory: Bytes | None = None
     cpu: Cpus | None = None
+    approval_timeout: Seconds | None = None
+    budget_usd: Dollars | None = None
+    budget_tokens: Tokens | None = None
+    prompt_file: str | None = None
+
+    def options(self) -> dict[str, Any]:
+        """As AgentWish.options, with the prompt read from its file."""
+        if self.prompt_file is None:
+            return super().options()
+        if self.agent is None or self.prompt is not None:
+            raise WrongUsage("prompt_file is instead of the prompt of an agent of a kind", "leave it out")
+        from . import prompting
+
+        self.prompt = prompting.read_file(self.prompt_file)
+        return super().options()
 
 
 def read_jobs(path: str) -> list[dict[str, Any]]:

@@ -17,7 +17,7 @@ from . import values
 def due(log: Log, policy: Policy, labels: Sequence[str] = ()) -> list[Agent]:
     """The agents with all `labels` (K or K=V) that the policy forgets now."""
     agents = (agent for agent in registry.agents(log, ended=True) if values.has_labels(agent["labels"], list(labels)))
-    return expired(agents, now(), policy, used=log.used_bytes())
+    return [one for one in expired(agents, now(), policy, used=log.used_bytes()) if control.may_be_pruned(log, one)]
 
 
 def prune(log: Log, policy: Policy, labels: Sequence[str] = ()) -> Iterator[Agent]:

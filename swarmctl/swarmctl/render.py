@@ -6,7 +6,7 @@ import json
 import os
 import shlex
 import sys
-from typing import Any
+from typing import Any, Literal
 
 from swarm_store.clock import SECOND, now
 from swarm_store.fold import Agent
@@ -68,11 +68,17 @@ def status(agent: Agent) -> str:
     return str(agent.get("status", agent["state"]))
 
 
+def status_in_words(agent: Agent) -> str:
+    """The same, with what a waiting agent waits for."""
+    waits_for = agent["waiting_for"] if status(agent) == "waiting" else None
+    return f"waiting ({waits_for})" if waits_for else status(agent)
+
+
 def row(agent: Agent) -> list[str]:
     return [
         agent["id"],
         agent["name"] or "-",
-        status(agent),
+        printable(status_in_words(agent)),
         age(agent["created_at"], agent["ended_at"]),
         ending(agent),
         command_line(agent),
@@ -80,31 +86,52 @@ def row(agent: Agent) -> list[str]:
 
 
 def table(agents: list[Agent]) -> None:
-    """Print a table: with colours and fitted to the width on a terminal, plain columns elsewhere."""
-    if sys.stdout.isatty() and os.environ.get("TERM") != "dumb" and len(agents) <= MOST_RICH_ROWS:
-        return _rich_table(agents)
-    return plain(COLUMNS, [row(agent) for agent in agents])
+    """Print agents: with colours and fitted to the width on a terminal, plain columns elsewhere."""
+    styles = [COLOURS.get(status(agent), "") for agent in agents]
+    columns(COLUMNS, [row(agent) for agent in agents], stretched="COMMAND", styled="STATE", styles=styles)
 
 
-def plain(columns: tuple[str, ...], cells: list[list[str]]) -> None:
-    """Print columns that are as wide as they must be."""
-    rows = [list(columns), *cells]
-    widths = [max(len(line[column]) for line in rows) for column in range(len(columns) - 1)]
-    for line in rows:
-        print("  ".join([*(cell.ljust(width) for cell, width in zip(line[:-1], widths, strict=True)), line[-1]]))
+def columns(
+    names: tuple[str, ...],
+    cells: list[list[str]],
+    *,
+    stretched: str = "",
+    styled: str = "",
+    styles: list[str] | None = None,
+    right: tuple[str, ...] = (),
+) -> None:
+    """Print a table: with colours and fitted to the width on a terminal, plain columns elsewhere.
 
-
-def _rich_table(agents: list[Agent]) -> None:
+    `stretched`: the column that takes what room is left; `styled`: the one that has the `styles`, one for each row;
+    `right`: those whose cells stand at their right edge.
+    """
+    if not (sys.stdout.isatty() and os.environ.get("TERM") != "dumb" and len(cells) <= MOST_RICH_ROWS):
+        return plain(names, cells, right)
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    made = Table(box=None, pad_edge=False, header_style="bold", expand=True)
-    for column in COLUMNS:
-        made.add_column(column, no_wrap=True, overflow="ellipsis", ratio=1 if column == "COMMAND" else None)
-    for agent in agents:
-        cells = row(agent)
-        styled = [Text(cell) for cell in cells]
-        styled[2].stylize(COLOURS.get(status(agent), ""))
-        made.add_row(*styled)
+    made = Table(box=None, pad_edge=False, header_style="bold", expand=bool(stretched))
+    for name in names:
+        justify: Literal["left", "right"] = "right" if name in right else "left"
+        ratio = 1 if name == stretched else None
+        made.add_column(name, no_wrap=True, overflow="ellipsis", ratio=ratio, justify=justify)
+    for number, line in enumerate(cells):
+        shown = [Text(cell) for cell in line]
+        if styled:
+            shown[names.index(styled)].stylize(styles[number] if styles else "")
+        made.add_row(*shown)
     Console(highlight=False).print(made)
+    return None
+
+
+def plain(names: tuple[str, ...], cells: list[list[str]], right: tuple[str, ...] = ()) -> None:
+    """Print columns that are as wide as they must be."""
+    rows = [list(names), *cells]
+    widths = [max(len(line[column]) for line in rows) for column in range(len(names))]
+    for line in rows:
+        padded = [
+            cell.rjust(width) if name in right else cell.ljust(width)
+            for name, cell, width in zip(names, line, widths, strict=True)
+        ]
+        print("  ".join(padded).rstrip())

@@ -92,7 +92,7 @@ class Printer:
         self._prefix = prefix
         self._times = times
         self._out: Out = out or sys.stdout.buffer
-        self._json = Json(json, self._out)
+        self.json = Json(json, self._out)
         self.by_line = prefix or times or json != "no" or cut
         self._lines = {stream: Lines(cut=cut) for stream in names}
         self._once = Once()
@@ -125,8 +125,8 @@ class Printer:
         self._out.flush()
 
     def line(self, line: Line) -> None:
-        if self._json.form != "no":
-            self._json.item(line_as_data(self._names[line.record.stream], line))
+        if self.json.form != "no":
+            self.json.item(line_as_data(self._names[line.record.stream], line))
             return
         before = f"{rfc3339(line.record.time)} " if self._times else ""
         if self._prefix:
@@ -138,5 +138,5 @@ class Printer:
         for lines in self._lines.values():
             for line in lines.rest():
                 self.line(line)
-        self._json.end()
+        self.json.end()
         self._out.flush()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from typing import Any
 
 from swarm_daemon.signals import number_of
 from swarm_store.clock import SECOND, now
@@ -14,10 +15,16 @@ _DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s)?"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,62}")
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)([KMGT]?)(?:I?B)?")
+_DOLLARS = re.compile(r"\$?(\d{1,9})(?:\.(\d{1,6}))?")
+_TOKENS = re.compile(r"(\d{1,15}(?:\.\d{1,6})?)([kKMG]?)")
+MICRO = 1_000_000
+MOST_DOLLARS = 1e9
+MOST_TOKENS = 1 << 53  # as far as JSON's readers count
 LIMITS = ("memory", "cpu", "tasks")
 LEAST_MEMORY, MOST_MEMORY = 16 << 20, 1 << 50
 LEAST_CPU, MOST_CPU = 0.01, 10_000.0
 MOST_TASKS = 4_194_304  # as many as the kernel has PIDs
+LONGEST_EDGE = 10_000  # rows or columns of a terminal
 LONGEST = 100 * 365 * 86400.0  # seconds; what is longer is a mistake
 
 
@@ -62,9 +69,35 @@ def share(text: str) -> float:
     return amount
 
 
+def dollars(text: str) -> int:
+    """Millionths of a dollar, so that they add up: of `5`, `0.25` or `$5`. Raises WrongUsage."""
+    found = _DOLLARS.fullmatch(text.strip())
+    if not found:
+        raise WrongUsage(f"not an amount of dollars: {text!r}", "write 5, 0.25 or $5")
+    return int(found[1]) * MICRO + int((found[2] or "").ljust(6, "0"))
+
+
+def tokens(text: str) -> int:
+    """A number of tokens, of `200000`, `200k` or `1.5M`. Raises WrongUsage."""
+    found = _TOKENS.fullmatch(text.strip())
+    amount = round(float(found[1]) * 1000 ** " KMG".index(found[2].upper() or " ")) if found else MOST_TOKENS + 1
+    if amount > MOST_TOKENS:
+        raise WrongUsage(f"not a number of tokens: {text!r}", "write 200000, 200k or 1.5M")
+    return amount
+
+
 def limits(**given: float | None) -> dict[str, float]:
     """Those of `memory`, `cpu` and `tasks` that are given."""
     return {name: amount for name in LIMITS if (amount := given.get(name)) is not None}
+
+
+def tree(*, usd: int | None, tokens: int | None, depth: int | None, children: int | None) -> dict[str, Any]:
+    """The `budget` (millionths of a dollar, tokens) and the `caps` of a tree, each None where nothing is said of it."""
+    budget, caps = {"usd": usd, "tokens": tokens}, {"depth": depth, "children": children}
+    return {
+        "budget": budget if any(limit is not None for limit in budget.values()) else None,
+        "caps": caps if any(cap is not None for cap in caps.values()) else None,
+    }
 
 
 def moment(text: str) -> int:

@@ -233,6 +233,19 @@ def test_input_is_read_once_and_in_order(api: Api) -> None:
     api.ask("POST", "/agents", {"command": ["cat"], "input": True, "stdin": ""}, status=422)
 
 
+def test_an_agent_may_have_a_terminal(api: Api) -> None:
+    """With `tty` it has a terminal of the size that is said, under a name that programs know; what is sent is typed."""
+    asked = {"command": ["sh", "-c", 'stty size; echo $TERM; read line; test "$line" = typed'], "tty": True}
+    agent = api.ask("POST", "/agents", {**asked, "size": [30, 99]}, status=201).json()
+    assert agent["tty"] and agent["input"]
+    api.ask("POST", f"/agents/{agent['id']}/input", {"text": "typed\r"}, status=202)
+    assert api.get(f"/agents/{agent['id']}/wait")["exit_code"] == 0
+    output = api.ask("GET", f"/agents/{agent['id']}/output").content
+    assert output.startswith(b"30 99\r\n") and b"typed\r\n" in output
+    for more in ({"input": True}, {"stdin": ""}, {"size": [0, 1]}, {"size": [30]}):
+        api.ask("POST", "/agents", {**asked, **more}, status=422)
+
+
 def test_restart_begins_another_run(api: Api) -> None:
     """A living agent is ended and started again; so is one that has ended, and each run has its output."""
     agent = api.spawn("echo run; sleep 60")

@@ -46,6 +46,13 @@ def test_an_agent_that_spawns_is_the_parent(swarm: Swarm) -> None:
     assert swarm.agent(outer)["parent"] is None
 
 
+def test_who_does_not_say_whose_it_is_is_the_agents_still(swarm: Swarm) -> None:
+    """What an agent spawns without SWARM_AGENT_ID, or with nothing in it, is its child by the mark of its run."""
+    script = "env -u SWARM_AGENT_ID swarmctl spawn --name a -- true; SWARM_AGENT_ID= swarmctl spawn --name b -- true"
+    outer = swarm.ended(script)
+    assert [(swarm.agent(one)["parent"], swarm.agent(one)["depth"]) for one in "ab"] == [(outer, 1)] * 2
+
+
 def test_depth_has_a_cap(swarm: Swarm) -> None:
     """A spawn that would be deeper than the cap is refused and registers nothing; the cap can be raised."""
     swarm.spawn("--", "true", SWARM_DEPTH="1", SWARM_MAX_DEPTH="2")

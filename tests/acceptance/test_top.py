@@ -11,10 +11,13 @@ from contextlib import suppress
 
 import pytest
 
+from support import hosted
 from support.cli import SWARMCTL, Swarm
 from support.looking import until
 from support.screen import Screen
 from support.terminal import on_terminal
+from swarm_store.home import Home
+from swarm_store.log import Log
 
 UP, DOWN, HOME, END = b"\x1b[A", b"\x1b[B", b"\x1b[H", b"\x1b[F"
 ENTER, TAB, ESCAPE = b"\r", b"\t", b"\x1b"
@@ -429,3 +432,23 @@ def test_it_says_what_to_install(swarm: Swarm) -> None:
     assert screen.end() == 1
     assert b"pip install 'swarmctl[top]'" in screen.seen and screen.seen.count(b"\n") == 1
     screen.close()
+
+
+def test_what_an_agent_asks_is_answered(swarm: Swarm, top: Open) -> None:
+    """An AI agent that waits says what for; y asks whether it may, D whether it may not, and the answer is its."""
+    with Log(Home(str(swarm.home))) as log:
+        agent = hosted.spawn(log, "ask git push\nask rm x", name="asks")["id"]
+        hosted.asked(log, agent)
+        screen = top()
+        screen.see("waiting", "asks", "waits for approval")
+        screen.type(b"y")
+        screen.see("asks asks to use Bash", "git push", "Approve (y)")
+        screen.type(b"y")
+        until(lambda: [one["state"] for one in swarm.json("approvals", "-a")] == ["granted", "pending"], "the first")
+        screen.type(b"D")
+        screen.see("rm x", "Deny (y)")
+        screen.type(b"y")
+        until(lambda: [one["state"] for one in swarm.json("approvals", "-a")] == ["granted", "denied"], "the second")
+        screen.see("1 failed")  # something that it wanted was denied
+        screen.type(b"y")
+        screen.see("asks for nothing")

@@ -91,7 +91,10 @@ def test_completion_offers_options(swarm: Swarm) -> None:
     assert {"--all", "--state", "--label", "--json"} <= set(complete(swarm, "swarmctl list --"))
 
 
-@pytest.mark.parametrize("verb", ["show", "logs", "events", "wait", "cancel", "signal", "send", "restart", "rm"])
+@pytest.mark.parametrize(
+    "verb",
+    ["show", "logs", "events", "wait", "cancel", "signal", "send", "restart", "rm", "interrupt", "approvals", "usage"],
+)
 def test_completion_offers_ids_and_names(swarm: Swarm, verb: str) -> None:
     """Where an agent is wanted, ids and names are offered, of the ended too."""
     agent = swarm.ended("true", "--name", "zebra")

@@ -51,7 +51,7 @@ def test_a_child_that_died_of_a_cancel_was_cancelled(log: Log) -> None:
     """Where the daemon was killed before it could say that it had signalled the child, it is known all the same."""
     agent = _spawn(log, HEEDS)
     daemon = agent["daemon"]["pid"]
-    os.kill(daemon, signal.SIGSTOP)
+    agents.stop(log, daemon)
     control.ask_cancel(log, agent)
     with Program(log.home, HOLD) as holder:
         assert holder.line() == "held"

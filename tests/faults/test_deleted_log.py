@@ -72,6 +72,14 @@ def aside(home: Home) -> list[tuple[str, str]]:
     return moved
 
 
+LOOKS_OFTEN = """
+from swarm_daemon import agent, main
+agent.NET_SECONDS = 0.1
+sys.argv[1:] = ["--adopt", sys.argv[1]]
+main.main()
+"""
+
+
 def test_a_write_into_a_deleted_log_is_refused(home: Home) -> None:
     """A write transaction whose file was deleted says so and writes nothing; the next one goes on in what is there."""
     with Log(home) as log:
@@ -256,6 +264,24 @@ def test_the_whole_directory_removed(home: Home, tmp_path: Path) -> None:
     until(lambda: state(child) in (None, "Z"), "the agent ends as it would have")
     os.kill(daemon, 15)
     until(lambda: not processes_of(home.path), "nothing is left")
+
+
+def test_a_daemon_that_looks_for_a_missed_ring_does_not_spin(log: Log, tmp_path: Path) -> None:
+    """Where the log is away when a daemon looks at its inbox unasked, it tries again now and then, and goes on."""
+    counter = Counter(log, tmp_path)
+    agents.kill(counter.agent["daemon"]["pid"])
+    with Program(log.home, LOOKS_OFTEN, counter.id) as daemon:
+        until(lambda: agents.get(log, counter.id)["daemon"]["pid"] == daemon.pid, "it has taken over")
+        moved = aside(log.home)
+        before = _ticks(daemon.pid)
+        with Program(log.home, "import time; time.sleep(2); say('slept')") as sleeper:
+            sleeper.line()
+        assert _ticks(daemon.pid) - before < 50, "the daemon spins"
+        for path, to in moved:
+            os.rename(to, path)
+        counter.end()
+        assert agents.ended(log, counter.id)["exit_code"] == 0
+        daemon.process.wait(30)
 
 
 def _ticks(pid: int) -> int:

@@ -26,7 +26,7 @@ from swarm_store.log import Log
 SPEC = ("command", "cwd", "env", "umask", "stdin", "timeout", "grace")
 NEW = (
     *("seconds", "limited_by", "silent_since", "max_restarts", "restarts", "no_more_restarts"),
-    *("silence", "on_silence", "limits", "spawner", "input"),
+    *("silence", "on_silence", "limits", "spawner", "input", "notify", "worktree", "owed"),
 )
 
 

@@ -130,6 +130,20 @@ def test_an_older_log_is_migrated(home: Home, monkeypatch: pytest.MonkeyPatch) -
             assert (notes(log.read("s")), log.fact("log")) == ([1], uuid)
 
 
+def test_an_older_log_is_migrated_by_a_reader_too(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who comes first after an upgrade finds this version's tables, also to read; where that fails, what is there."""
+    with Log(home) as log:
+        log.append("s", [note(1)])
+    with monkeypatch.context() as patch:
+        upgrade(patch, "ALTER TABLE missing ADD COLUMN b")
+        with Log(home, write=False) as log:
+            assert notes(log.read("s")) == [1]
+    upgrade(monkeypatch, "CREATE TABLE new(a)")
+    with Log(home, write=False) as log:
+        assert log.query("SELECT a FROM new") == []
+        assert notes(log.read("s")) == [1]
+
+
 def test_a_migration_that_fails_changes_nothing(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     """After a failure in the second step the log is of its old version, without the first step's table."""
     with Log(home) as log:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 import shutil
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from threading import Barrier
+from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -16,7 +19,9 @@ from swarm_daemon import spawn as spawning
 from swarm_daemon.process import myself
 from swarm_daemon.register import abandoned, register_again, unknown_runs
 from swarm_daemon.run import Run
-from swarm_store import events, registry
+from swarm_store import events, registry, sessions
+from swarm_store import session_events as said
+from swarm_store.errors import LogBusy, TreeRefused
 from swarm_store.fold import Agent
 from swarm_store.home import Home
 from swarm_store.log import Log
@@ -88,6 +93,60 @@ def test_a_name_that_is_taken_is_left_out(log: Log, agent: Agent, tmp_path_facto
         registry.publish(other, happened("b", events.AGENT_SPAWNED, name="n"))
         assert register_again(other, Run(log.home, agent["id"], 1))
         assert agents.get(other, agent["id"])["name"] is None
+
+
+def test_a_name_that_was_given_to_another_is_left_out(
+    log: Log, agent: Agent, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Where the log knows an earlier run, and another living agent has its name by now, the later run has none."""
+    later = Run(log.home, agent["id"], 2)
+    later.make()
+    shutil.copy(Run(log.home, agent["id"], 1).who, later.who)
+    with another_log(tmp_path_factory) as other:
+        registry.publish(other, happened(agent["id"], events.AGENT_SPAWNED, name="n"))
+        registry.publish(other, happened(agent["id"], "agent:lost"), happened("b", events.AGENT_SPAWNED, name="n"))
+        assert register_again(other, later)
+        told = agents.get(other, agent["id"])
+        assert (told["state"], told["run"], told["name"]) == ("running", 2, None)
+        assert registry.folded(other)[agent["id"]] == told
+
+
+FULL = {
+    "budget": {"budget": {"usd": None, "tokens": 100}},
+    "children": {"caps": {"depth": None, "children": 0}},
+    "depth": {"caps": {"depth": 0, "children": None}},
+}
+
+
+@pytest.mark.parametrize("above", FULL.values(), ids=FULL)
+@pytest.mark.parametrize("known", [[], ["agent:spawned", "agent:lost"]], ids=["unknown", "lost"])
+def test_who_lives_is_registered_whatever_its_tree_may(
+    log: Log, above: dict[str, Any], known: list[str], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """A log in which the budget above a living agent is spent, or its tree is full, is told of it all the same."""
+    child = sh(log, "sleep 1000", caller={**os.environ, "SWARM_AGENT_ID": "top", "SWARM_DEPTH": "0"})
+    run = Run(log.home, child["id"], 1)
+    later = Run(log.home, child["id"], 2)
+    later.make()
+    shutil.copy(run.who, later.who)
+    with another_log(tmp_path_factory) as other:
+        for one in (happened(child["id"], type) for type in known):
+            registry.publish(other, one._replace(data={**one.data, "reason": "test", "parent": "top"}))
+        top = happened("top", "agent:spawned")
+        registry.publish(other, top._replace(data={**top.data, "kind": "claude", **above}))
+        sessions.say(other, "top", said.usage_reported("top", 1, 0, model="m", input=200))
+        assert register_again(other, later)
+        told = agents.get(other, child["id"])
+    assert (told["state"], told["run"], told["parent"]) == ("running", 2, "top")
+
+
+def test_a_run_that_is_refused_stops_nobody(log: Log, agent: Agent, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A log that refuses a run keeps nobody from the next ones; one that cannot be written is said."""
+    run = Run(log.home, agent["id"], 1)
+    for error, said_of_it in ((TreeRefused("full"), nullcontext()), (LogBusy("busy"), pytest.raises(LogBusy))):
+        monkeypatch.setattr(registry, "introduce", Mock(side_effect=error))
+        with said_of_it:
+            register_again(log, run)
 
 
 def test_what_a_spawner_left_that_died_is_abandoned(log: Log, agent: Agent) -> None:

@@ -126,7 +126,7 @@ def test_an_ended_run_is_cleared_up(log: Log) -> None:
     """Files and keeper of a daemon that died after its last commit go; how it ended stays as it was."""
     agent = gated(log, "read line < go; exit 3")
     run = Run(log.home, agent["id"], 1)
-    os.kill(agent["daemon"]["pid"], signal.SIGSTOP)
+    agents.stop(log, agent["daemon"]["pid"])
     let_go(agent)
     until(lambda: state(agent["child"]["pid"]) == "Z", "the child's end")
     registry.publish(log, events.agent_exited(agent["id"], 1, outcome="failed", exit_code=3, left=0))

@@ -6,12 +6,13 @@ import os
 import shutil
 import signal
 import tempfile
+from pathlib import Path
 from typing import Any
 
-from support import agents
+from support import agents, hosted
 from support.looking import until
 from support.supervisors import done, history, supervising
-from swarm_daemon import control, spawn
+from swarm_daemon import control, conversing, spawn
 from swarm_store import events, lifecycle, registry
 from swarm_store.fold import Agent
 from swarm_store.log import Log
@@ -69,12 +70,47 @@ def test_a_crash_loop_is_named_once(log: Log) -> None:
     assert sorted(done(log, "give_up")) == sorted([agent["id"], none["id"]])
 
 
+FULL = """
+import sys
+from swarm_supervisor import act
+act.ROOM_SECONDS = 0.2
+from swarm_supervisor.__main__ import main
+sys.exit(main())
+"""
+
+
+def test_a_restart_waits_for_room_in_its_tree(log: Log, tmp_path: Path) -> None:
+    """Where its tree is full an agent is started again once there is room: by policy, or for a turn that waits."""
+    os.mkfifo(tmp_path / "go")
+    top = agents.spawn(log, "sleep", "1000", caps={"depth": None, "children": 3})
+    caller = {**os.environ, "SWARM_AGENT_ID": top["id"]}
+    session = hosted.spawn(log, f"hold {tmp_path / 'go'}", caller=caller)
+    until(lambda: hosted.session(log, session["id"])["current"], "its turn")
+    conversing.send_turn(log, session, "say queued", by="me")
+    agents.kill(session["child"]["pid"])
+    ended = [once(log, 1, restart="always", caller=caller), session]
+    for one in ended:
+        agents.ended(log, one["id"])
+    others = [agents.spawn(log, "sleep", "1000", caller=caller) for _ in range(3)]
+    with supervising(log.home, program=FULL) as supervisor:
+        before = supervisor.wake_ups()
+        until(lambda: supervisor.wake_ups() > before + 10, "some tries")
+        assert [agents.get(log, one["id"])["run"] for one in ended] == [1, 1]
+        for one in others:
+            control.ask_cancel(log, one, grace=0)
+        for one in ended:
+            in_run(log, one["id"], 2)
+        (tmp_path / "go").write_text("go")
+        hosted.completed(log, session["id"], 2)
+        assert [done(log, kind) for kind in ("restart", "resume")] == [[one["id"]] for one in ended]
+
+
 def test_a_restart_that_is_withdrawn_does_not_happen(log: Log) -> None:
     """While it waits for its restart an agent can be cancelled, removed, or started by somebody else."""
     with supervising(log.home) as supervisor:
         withdrawn, removed, started = (agents.sh(log, "exit 1", restart="always", max_restarts=3) for _ in range(3))
         until(lambda: len(done(log, "restart")) == 3, "all three are waited for")
-        supervisor.send(signal.SIGSTOP)
+        agents.stop(log, supervisor.who.pid)
         control.withdraw_restart(log, agents.get(log, withdrawn["id"]))
         control.forget(log, agents.get(log, removed["id"]))
         spawn.restart(log, agents.get(log, started["id"]))

@@ -63,7 +63,7 @@ def test_a_daemon_that_was_stopped_takes_nobody_for_silent(log: Log) -> None:
     """It has slept longer than it meant to, as on a suspended machine: the count starts anew, then goes on."""
     stopped = agents.sh(log, "echo up; exec sleep 1000", silence=0.5)
     until(lambda: agents.output(log, stopped["id"]) and state(stopped["daemon"]["pid"]) == "S", "it sleeps on its pipe")
-    os.kill(stopped["daemon"]["pid"], signal.SIGSTOP)
+    agents.stop(log, stopped["daemon"]["pid"])
     other = agents.spawn(log, "sleep", "1000", silence=1.8)
     until(lambda: agents.get(log, other["id"])["silent_since"], "much more than its time has passed")
     os.kill(stopped["daemon"]["pid"], signal.SIGCONT)

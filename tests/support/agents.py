@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import signal
 import struct
 import subprocess
 import sys
@@ -72,6 +73,14 @@ def kill(pid: int) -> None:
     """SIGKILL a process that the test started, and see it gone or a zombie."""
     os.kill(pid, 9)
     until(lambda: state(pid) in (None, "Z"), f"the death of {pid}")
+
+
+def stop(log: Log, pid: int) -> None:
+    """SIGSTOP a process that may write to the log, so that it does not hold the write lock until it is continued."""
+    assert log.lock is not None
+    with log.lock:
+        os.kill(pid, signal.SIGSTOP)
+        until(lambda: state(pid) in ("T", "Z"), f"{pid} to stop")
 
 
 def is_blocked(log: Log, agent_id: str) -> bool:

@@ -49,6 +49,7 @@ class Swarm:
     def __init__(self, home: Path, cwd: Path) -> None:
         self.home = home
         self.cwd = cwd
+        self.deadline = DEADLINE
         self.env = {
             "PATH": f"{BIN}:/usr/local/bin:/usr/bin:/bin",
             "HOME": str(cwd),
@@ -70,7 +71,7 @@ class Swarm:
             cwd=cwd or self.cwd,
             env=self.env | env,
             capture_output=True,
-            timeout=DEADLINE,
+            timeout=self.deadline,
             check=False,
         )
         return Result(done.returncode, done.stdout, done.stderr)
@@ -133,7 +134,7 @@ class Swarm:
         for process in self._started:
             if process.poll() is None:
                 process.kill()
-            process.communicate(timeout=DEADLINE)
+            process.communicate(timeout=self.deadline)
         if processes_of(self.home):
             self.run("cancel", "--all", "--grace", "0s")
         try:

@@ -33,6 +33,7 @@ LEGAL: dict[tuple[str | None, str, str | None], str | None] = {
     **{(state, "agent:crash_looped", None): state for state in TERMINAL},
     **{(state, "agent:restart_withdrawn", None): state for state in TERMINAL},
     **{(state, "agent:restarted", None): "spawned" for state in TERMINAL},
+    **{(state, "agent:settled", None): state for state in (*LIVE, *TERMINAL)},
     **{(state, "agent:removed", None): None for state in TERMINAL},
 }
 ENDS = ("agent:exited", "agent:start_failed")  # their outcome says which state is reached

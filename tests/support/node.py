@@ -1,4 +1,4 @@
-"""Node for tests: what tests/package.json names, installed once into tests/node_modules, which git ignores."""
+"""Node for tests: what a folder's package.json names, installed once into its node_modules, which git ignores."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ import sys
 from pathlib import Path
 
 TESTS = Path(__file__).resolve().parents[1]
-PACKAGES = TESTS / "package.json"
-MODULES = TESTS / "node_modules"
 _QUIET = ("--no-audit", "--no-fund", "--no-package-lock", "--loglevel=error")
 
 
@@ -18,19 +16,21 @@ class NoNode(Exception):
     """Node, or a package, cannot be had; one line says why."""
 
 
-def install() -> Path:
-    """tests/node_modules, filled with exactly what tests/package.json names. Raises NoNode."""
+def install(at: Path = TESTS) -> Path:
+    """The folder's node_modules, filled with exactly what its package.json names. Raises NoNode."""
     npm = shutil.which("npm")
     if npm is None or shutil.which("node") is None:
         raise NoNode("node and npm are not there: install Node 20 or newer")
-    wanted = PACKAGES.read_bytes()
-    stamp = MODULES / ".installed"
-    with PACKAGES.open("rb") as lock:
+    packages, modules = at / "package.json", at / "node_modules"
+    name = packages.relative_to(TESTS.parent)
+    wanted = packages.read_bytes()
+    stamp = modules / ".installed"
+    with packages.open("rb") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # two that start at once
         if not stamp.is_file() or stamp.read_bytes() != wanted:
-            print("installing the packages of tests/package.json (once)", file=sys.stderr, flush=True)
-            done = subprocess.run([npm, "install", "--prefix", TESTS, *_QUIET], stdout=sys.stderr)
+            print(f"installing the packages of {name} (once)", file=sys.stderr, flush=True)
+            done = subprocess.run([npm, "install", "--prefix", at, *_QUIET], stdout=sys.stderr)
             if done.returncode:
-                raise NoNode(f"npm cannot install what tests/package.json names: status {done.returncode}")
+                raise NoNode(f"npm cannot install what {name} names: status {done.returncode}")
             stamp.write_bytes(wanted)
-    return MODULES
+    return modules

@@ -11,6 +11,7 @@ from support.browser import CHROMIUM, Person, chromium
 from support.cli import Swarm, swarm_in
 from support.looking import until
 from support.servers import Server, serving
+from support.spoken import Spoken, end_all
 
 PLACE = Path(__file__).parents[2] / "docs" / "screenshots"
 GREEN, RED, DIM, BOLD, BLUE, END = (f"\033[{code}m" for code in ("32", "31", "2", "1", "38;5;75", "0"))
@@ -78,6 +79,27 @@ def spawn_all(swarm: Swarm) -> dict[str, str]:
     return {"fix-auth": fix, "e2e": tests}
 
 
+def converse(swarm: Swarm) -> None:
+    """AI agents in the midst of their work, each of which asks something."""
+    login = Spoken(
+        swarm.home, "k3m7q2xa", name="fix-login", labels={"team": "web"}, command=["claude", "Fix the login"]
+    )
+    login.open(model="a-model")
+    login.take("The login tests fail since yesterday. Find out why, and fix it.")
+    login.message("The refresh token may be rotated before it is stored; I look at the tests first.", role="thought")
+    failing = "  login\n    1) keeps the session\n    2) refreshes once\n\n  2 failing\n"
+    login.tool("c1", "Bash", {"command": "npm test -- --grep login", "timeout": 120}, failing, "failed")
+    login.tool("c2", "Edit", {"file_path": "src/auth/session.ts", "old_string": "rotate"}, "1 line changed\n")
+    login.message("The refresh token was rotated before it was stored: a crash in between logged everybody out.")
+    login.use(input=24_100, output=1_830, cost=142_300, cache_read=18_000)
+    push = {"command": "git push origin main", "description": "Push the fix"}
+    login.ask("6pwn4c2r", "git push origin main", input=push)
+    review = Spoken(swarm.home, "p8x2m4ka", kind="codex", name="review-830", command=["codex", "Review 830"])
+    review.open(kind="codex", model="a-model")
+    review.take("Review 830")
+    review.ask("9kd2m4xa", "make integration", tool="shell")
+
+
 def take(person: Person, name: str) -> None:
     """A picture of what is seen now."""
     person.page.wait_for_timeout(1500)  # the last lines come once a second
@@ -102,6 +124,12 @@ def take_all(server: Server, agents: dict[str, str]) -> None:
             one.page.keyboard.type("claude -p 'find out why the nightly build is slow'")
             one.page.get_by_label("Name").fill("nightly")
             take(one, "spawn-light")
+        with Person(browser, color_scheme="dark", **size) as one:
+            one.open(server, "#/agents/k3m7q2xa").page.locator(".asked").wait_for()
+            take(one, "conversation-dark")
+        with Person(browser, color_scheme="light", **size) as one:
+            one.open(server, "#/approvals").page.locator(".asked").first.wait_for()
+            take(one, "approvals-light")
         with Person(browser, color_scheme="dark", viewport={"width": 390, "height": 760}) as one:
             one.agent(server, agents["fix-auth"]).sees("Running the tests again")
             take(one, "phone-dark")
@@ -117,8 +145,10 @@ def main() -> int:
     try:
         with swarm_in(place, None) as swarm:
             agents = spawn_all(swarm)
+            converse(swarm)
             with serving(swarm.home) as server:
                 take_all(server, agents)
+            end_all(swarm.home)
     finally:
         shutil.rmtree(place)
     return 0

@@ -19,6 +19,7 @@ from swarm_supervisor.decide import (
     NEVER_STARTED,
     NO_FILES,
     RESTART,
+    RESUME,
     START,
     SWEEP,
     Action,
@@ -30,7 +31,7 @@ STARTED = LIVE[1:]
 NOTHING = Seen(
     is_ours=True, has_daemon=False, spawner_lives=False, child_lives=False, has_spec=True, has_run=False, left=0
 )
-ALL_SEEN = [Seen._make((*flags, left)) for *flags, left in product(*[(False, True)] * 6, (0, 2))]
+ALL_SEEN = [Seen._make((*flags, left, False, False, None)) for *flags, left in product(*[(False, True)] * 6, (0, 2))]
 BEGUN = END - 60 * SECOND
 BOOT = str(IDENTITY["boot"])  # that of the agents here
 
@@ -125,6 +126,19 @@ def test_an_action_says_whom_when_and_why() -> None:
     assert never == Action(FAIL, "agentid1", 1, 0.0, NEVER_STARTED)
 
 
+@pytest.mark.parametrize("state", [*LIVE, *TERMINAL])
+def test_what_follows_an_end_is_done_beside(state: str) -> None:
+    """Runs that owe something are settled after some seconds, whatever the agent does by now; but not while its latest
+    run has a daemon or files, and not another host's."""
+    owing = agent(state, run=3, owed=[1, 3])
+    asked = [(one.kind, one.run, one.wait) for one in deciding.owed(owing, NOTHING)]
+    assert asked == [(deciding.SETTLE, 1, deciding.SETTLE_SECONDS), (deciding.SETTLE, 3, deciding.SETTLE_SECONDS)]
+    for seen in (NOTHING._replace(has_daemon=True), NOTHING._replace(has_run=True)):
+        assert [one.run for one in deciding.owed(owing, seen)] == [1]
+    assert deciding.owed(owing, NOTHING._replace(is_ours=False)) == []
+    assert deciding.owed(agent(state, owed=[]), NOTHING) == []
+
+
 def test_the_table_answers_for_every_state() -> None:
     """A living agent always meets a row, whatever is seen; an ended one without work falls through to its policy."""
     for state in LIVE:
@@ -138,3 +152,24 @@ def test_what_earlier_runs_have_left_is_ended() -> None:
     """Processes of a run before its agent's latest; the latest's own are another row's, strangers nobody's."""
     found = deciding.earlier(["a.1", "a.2", "a.3", "b.1", "nobody.1", "no mark"], {"a": 3, "b": 1})
     assert [action[:3] for action in found] == [(SWEEP, "a", 1), (SWEEP, "a", 2)]
+
+
+@pytest.mark.parametrize("state", TERMINAL)
+@pytest.mark.parametrize("policy", ["no", "on-failure", "always"])
+def test_a_turn_that_waits_is_started_for(state: str, policy: str) -> None:
+    """Whatever its policy, an ended agent that was sent a turn gets a run at once, when all else is cleared up."""
+    waits = NOTHING._replace(turn_waits=True)
+    action = decide(agent(state, restart=policy), waits, END, BEGUN, BOOT)
+    assert action == Action(RESUME, "agentid1", 1, 0.0, "a turn waits for it")
+    assert done(state, waits._replace(has_run=True), restart=policy) == FINISH
+    assert done(state, waits._replace(left=1), restart=policy) == SWEEP
+    assert done(state, waits._replace(has_daemon=True), restart=policy) is None
+    assert done(state, waits, restart=policy, no_more_restarts="withdrawn") is None
+    assert done(state, waits, restart=policy, reason="shutdown") is None  # of this supervisor's own time
+
+
+def test_a_session_with_nothing_to_do_is_not_restarted() -> None:
+    """A policy starts a session again for a turn that is not completed, or where it was to stay; else for nothing."""
+    for state in ("failed", "lost", "completed"):
+        assert done(state, NOTHING._replace(is_idle=True), restart="always") is None
+        assert done(state, NOTHING._replace(is_idle=False), restart="always") == RESTART

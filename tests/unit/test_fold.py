@@ -17,6 +17,7 @@ from swarm_store.events import (
     agent_lost,
     agent_restart_withdrawn,
     agent_restarted,
+    agent_settled,
     agent_signalled,
     agent_spawned,
     agent_spoke,
@@ -246,3 +247,20 @@ def test_a_withdrawn_restart_cannot_be_done_by_policy() -> None:
     with pytest.raises(IllegalTransition, match="no more"):
         apply(agent, again._replace(data={**again.data, "reason": "policy"}))
     assert apply(agent, again) is not None
+
+
+def test_what_follows_an_end_is_owed_until_it_is_settled() -> None:
+    """Of an agent with something to be done after its runs each end is owed, whatever runs by then; of others none."""
+    told = agent_spawned("a", command=["x"], cwd="/", notify=["x"])
+    ended = agent_start_failed("a", 1, outcome="failed", exit_code=127, reason="r")
+    again = agent_restarted("a", run=2, reason="request", restarts=0, spawner=IDENTITY)
+    lost = agent_lost("a", 2, reason="r")
+    assert folded(told)["owed"] == []
+    assert folded(told, ended)["owed"] == [1]
+    assert folded(told, ended, again)["owed"] == [1]
+    assert folded(told, ended, again, lost)["owed"] == [1, 2]
+    assert folded(told, ended, again, agent_settled("a", 1))["owed"] == []
+    settled = folded(told, ended, again, lost, agent_settled("a", 1), agent_settled("a", 1))
+    assert (settled["owed"], settled["state"], settled["run"]) == ([2], "lost", 2)
+    assert folded(agent_spawned("a", command=["x"], cwd="/"), ended)["owed"] == []
+    assert folded(agent_spawned("a", command=["x"], cwd="/", worktree={"path": "/w"}), ended)["owed"] == [1]

@@ -1,4 +1,4 @@
-"""Sizes and shares as they are written on a command line or in a job file."""
+"""Sizes, shares, money and tokens as they are written on a command line or in a job file."""
 
 from __future__ import annotations
 
@@ -32,6 +32,29 @@ def test_bad_sizes(text: str) -> None:
 def test_shares(text: str, share: float) -> None:
     """A share of CPUs is a percentage of one, or their number."""
     assert values.share(text) == share
+
+
+@pytest.mark.parametrize(
+    ("text", "micro"), [("5", 5_000_000), ("$0.25", 250_000), ("0.000001", 1), ("1.1", 1_100_000), ("0", 0)]
+)
+def test_dollars(text: str, micro: int) -> None:
+    """Money is counted in millionths of a dollar, exactly."""
+    assert values.dollars(text) == micro
+
+
+@pytest.mark.parametrize(("text", "tokens"), [("200000", 200_000), ("200k", 200_000), ("1.5M", 1_500_000), ("0", 0)])
+def test_tokens(text: str, tokens: int) -> None:
+    """Tokens are a number, or powers of 1000 by letter."""
+    assert values.tokens(text) == tokens
+
+
+@pytest.mark.parametrize("text", ["", "-1", "1e3", "free", "5 $", "1.2345678", "99999999999G", "nan"])
+def test_bad_budgets(text: str) -> None:
+    """What is neither money nor a number of tokens is refused."""
+    with pytest.raises(WrongUsage, match="not an amount of dollars"):
+        values.dollars(text)
+    with pytest.raises(WrongUsage, match="not a number of tokens"):
+        values.tokens(text)
 
 
 @pytest.mark.parametrize("text", ["", "%", "0", "-1", "nan", "inf", "half", "0.1%"])

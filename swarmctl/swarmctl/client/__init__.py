@@ -20,16 +20,18 @@ What is asked, read and repeated is said once, in generators that do no I/O: the
 from .awaiting import AsyncSwarm
 from .blocking import Swarm
 from .errors import NotAllowed, Unreachable
-from .types import Agent, Change, Chunk, Event, NewToken, SpawnOptions, Token
+from .types import Agent, Approval, Change, Chunk, Event, NewToken, Session, SpawnOptions, Token
 
 __all__ = [
     "Agent",
+    "Approval",
     "AsyncSwarm",
     "Change",
     "Chunk",
     "Event",
     "NewToken",
     "NotAllowed",
+    "Session",
     "SpawnOptions",
     "Swarm",
     "Token",

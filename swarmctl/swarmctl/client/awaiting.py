@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Any, Literal, TypeVar, Unpack
@@ -15,7 +15,7 @@ from . import calls, streams
 from .connection import UNLIMITED, Connection
 from .errors import Unreachable
 from .exchange import Answer, Done, Feed, Item, Pause, Request, Steps, advance, get
-from .types import Agent, Change, Chunk, Event, NewToken, SpawnOptions, StreamName, Token
+from .types import Agent, Approval, Change, Chunk, Event, NewToken, Session, SpawnOptions, StreamName, Token
 
 T = TypeVar("T")
 
@@ -40,7 +40,7 @@ class AsyncSwarm:
         self._on_trouble = on_trouble or (lambda error, tries: None)
 
     async def spawn(
-        self, command: Sequence[str], *, idempotency_key: str | None = None, **options: Unpack[SpawnOptions]
+        self, command: Sequence[str] = (), *, idempotency_key: str | None = None, **options: Unpack[SpawnOptions]
     ) -> Agent:
         return await self.run(calls.spawn(command, options, idempotency_key))
 
@@ -75,6 +75,41 @@ class AsyncSwarm:
 
     async def send(self, agent: str, data: bytes, *, close: bool = False, idempotency_key: str | None = None) -> None:
         await self.run(calls.send(agent, data, close=close, key=idempotency_key))
+
+    async def send_turn(
+        self, agent: str, text: str, *, by: str | None = None, idempotency_key: str | None = None
+    ) -> int:
+        return await self.run(calls.send_turn(agent, text, by=by, key=idempotency_key))
+
+    async def interrupt(self, agent: str, *, by: str | None = None) -> None:
+        await self.run(calls.interrupt(agent, by=by))
+
+    async def session(self, agent: str) -> Session:
+        return await self.run(calls.session(agent))
+
+    def conversation(
+        self, agent: str, *, follow: bool = False, last: int | None = None, run: int | None = None
+    ) -> AsyncIterator[Event]:
+        return self._each(streams.conversation(agent, follow=follow, last=last, run=run))
+
+    def approvals(self, *, agent: str | None = None, all: bool = False) -> AsyncIterator[Approval]:
+        return self._each(calls.approvals(agent=agent, all=all))
+
+    async def approve(
+        self, approval: str, *, always: bool = False, input: Mapping[str, Any] | None = None, by: str | None = None
+    ) -> Approval:
+        return await self.run(calls.answer(approval, granted=True, always=always, input=input, by=by))
+
+    async def deny(
+        self, approval: str, *, message: str | None = None, always: bool = False, by: str | None = None
+    ) -> Approval:
+        return await self.run(calls.answer(approval, granted=False, always=always, message=message, by=by))
+
+    async def usage(
+        self, *agents: str, by: Literal["agent", "kind", "label", "day", "model"] = "agent", label: str | None = None
+    ) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = (await self.run(calls.usage(agents, by=by, label=label)))["usage"]
+        return found
 
     async def remove(self, agent: str) -> None:
         await self.run(calls.remove(agent))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Literal, TypeVar, Unpack
@@ -16,7 +16,7 @@ from . import calls, streams
 from .connection import UNLIMITED, Connection
 from .errors import Unreachable
 from .exchange import Answer, Done, Feed, Item, Pause, Request, Steps, advance, get
-from .types import Agent, Change, Chunk, Event, NewToken, SpawnOptions, StreamName, Token
+from .types import Agent, Approval, Change, Chunk, Event, NewToken, Session, SpawnOptions, StreamName, Token
 
 T = TypeVar("T")
 
@@ -50,7 +50,7 @@ class Swarm:
         self._on_trouble = on_trouble or (lambda error, tries: None)
 
     def spawn(
-        self, command: Sequence[str], *, idempotency_key: str | None = None, **options: Unpack[SpawnOptions]
+        self, command: Sequence[str] = (), *, idempotency_key: str | None = None, **options: Unpack[SpawnOptions]
     ) -> Agent:
         """Spawn an agent there, and return when its command is executed; see SpawnOptions.
 
@@ -100,6 +100,53 @@ class Swarm:
     def send(self, agent: str, data: bytes, *, close: bool = False, idempotency_key: str | None = None) -> None:
         """Send bytes to the standard input of an agent that was spawned with `input`; `close` ends it."""
         self.run(calls.send(agent, data, close=close, key=idempotency_key))
+
+    def send_turn(self, agent: str, text: str, *, by: str | None = None, idempotency_key: str | None = None) -> int:
+        """Have an agent of a kind take another turn; its name. One that has ended goes on in a new run."""
+        return self.run(calls.send_turn(agent, text, by=by, key=idempotency_key))
+
+    def interrupt(self, agent: str, *, by: str | None = None) -> None:
+        """End the turn that an agent is at; its session stays. A command is sent SIGINT."""
+        self.run(calls.interrupt(agent, by=by))
+
+    def session(self, agent: str) -> Session:
+        """The session of an agent of a kind: its turns, what it waits for, what it has used. Raises NotPossible."""
+        return self.run(calls.session(agent))
+
+    def conversation(
+        self, agent: str, *, follow: bool = False, last: int | None = None, run: int | None = None
+    ) -> Iterator[Event]:
+        """What was said and done in a session, all or the `last` events; with `follow` until the agent has ended."""
+        return self._each(streams.conversation(agent, follow=follow, last=last, run=run))
+
+    def approvals(self, *, agent: str | None = None, all: bool = False) -> Iterator[Approval]:
+        """What agents, or one, ask to be allowed and wait for, in the order asked; with `all` the answered too."""
+        return self._each(calls.approvals(agent=agent, all=all))
+
+    def approve(
+        self, approval: str, *, always: bool = False, input: Mapping[str, Any] | None = None, by: str | None = None
+    ) -> Approval:
+        """Let an agent do what it asks for: `always` the like of it too, with this `input` instead if it is `editable`.
+
+        Raises NoSuchApproval, and AlreadyAnswered, which says who was first.
+        """
+        return self.run(calls.answer(approval, granted=True, always=always, input=input, by=by))
+
+    def deny(
+        self, approval: str, *, message: str | None = None, always: bool = False, by: str | None = None
+    ) -> Approval:
+        """Do not let an agent do what it asks for, and tell it why in a `message`. Raises as `approve`."""
+        return self.run(calls.answer(approval, granted=False, always=always, message=message, by=by))
+
+    def usage(
+        self, *agents: str, by: Literal["agent", "kind", "label", "day", "model"] = "agent", label: str | None = None
+    ) -> list[dict[str, Any]]:
+        """Tokens and cost: of each agent its `own` and its `tree`'s, or summed by what is said; of all, or these trees.
+
+        Cost is in millionths of a dollar, None where it is not known.
+        """
+        found: list[dict[str, Any]] = (self.run(calls.usage(agents, by=by, label=label)))["usage"]
+        return found
 
     def remove(self, agent: str) -> None:
         """Forget an ended agent, with its output."""

@@ -16,10 +16,11 @@ from urllib.parse import quote
 from swarm_store.events import Record
 
 from .exchange import FOREVER, Feed, Item, Request, Steps, ask, get, post
-from .types import Agent, NewToken, SpawnOptions, Token, record
+from .types import Agent, Approval, NewToken, Session, SpawnOptions, Token, record
 
 PATIENCE = 20.0  # seconds that the server is asked to wait in one request
 PAGE = 500
+TURN_WAITS = 60.0  # seconds that a server may take for a turn: the agent's last run may have to end first
 LABOUR = 600.0  # seconds that a server may take for what is long work: gigabytes to delete, to check or to copy
 
 
@@ -30,7 +31,9 @@ def path_of(agent: str, *more: str) -> str:
 
 def spawn(command: Sequence[str], options: SpawnOptions, key: str | None) -> Steps[Agent]:
     """Have an agent spawned; with the same `key` (made here if None) the same agent, however often it is asked."""
-    body: dict[str, Any] = {"command": list(command), **{k: v for k, v in options.items() if v is not None}}
+    body: dict[str, Any] = {k: v for k, v in options.items() if v is not None}
+    if command:
+        body["command"] = list(command)
     stdin = body.get("stdin")
     if isinstance(stdin, bytes):
         del body["stdin"]
@@ -144,6 +147,62 @@ def send(agent: str, data: bytes, *, close: bool, key: str | None) -> Steps[None
     """Have bytes sent to an agent's standard input, once however often they are asked for with the same `key`."""
     body = {"base64": base64.b64encode(data).decode("ascii"), "close": close}
     yield from ask(post(path_of(agent, "input"), body, key=key or new_key()))
+
+
+def send_turn(agent: str, text: str, *, by: str | None, key: str | None) -> Steps[int]:
+    """Have an agent take another turn, once however often it is asked for with the same `key`; the turn's name."""
+    body = {"text": text, "by": by}
+    answer = yield from ask(post(path_of(agent, "turns"), body, key=key or new_key(), waits=TURN_WAITS))
+    return int(answer.json()["turn"])
+
+
+def interrupt(agent: str, *, by: str | None) -> Steps[None]:
+    """Have the turn ended that an agent is at."""
+    yield from ask(post(path_of(agent, "interrupt"), {"by": by}))
+
+
+def session(agent: str) -> Steps[Session]:
+    """The session of an agent of a kind."""
+    return cast(Session, (yield from ask(get(path_of(agent, "session")))).json())
+
+
+def approvals(*, agent: str | None = None, all: bool = False, patient: bool = False) -> Feed[list[Approval]]:
+    """Pages of what agents ask to be allowed, in the order asked; with `all` the answered too."""
+    after = None
+    while True:
+        request = get("/v1/approvals", ("agent", agent), ("all", all or None), ("limit", PAGE), ("after", after))
+        page = (yield from ask(request, until=FOREVER if patient else 0.0)).json()
+        yield Item(page["approvals"])
+        after = page["next"]
+        if after is None:
+            return
+
+
+def approval(approval_id: str, *, patient: bool = False) -> Steps[Approval]:
+    """One approval, pending or answered."""
+    path = f"/v1/approvals/{quote(approval_id, safe='')}"
+    return cast(Approval, (yield from ask(get(path), until=FOREVER if patient else 0.0)).json())
+
+
+def answer(
+    approval_id: str,
+    *,
+    granted: bool,
+    always: bool = False,
+    input: Mapping[str, Any] | None = None,
+    message: str | None = None,
+    by: str | None = None,
+) -> Steps[Approval]:
+    """Answer an approval. Never asked twice: the second time it would be answered already."""
+    said = {"granted": granted, "always": always, "input": input, "message": message, "by": by}
+    answer = yield from ask(post(f"/v1/approvals/{quote(approval_id, safe='')}", said))
+    return cast(Approval, answer.json())
+
+
+def usage(agents: Sequence[str], *, by: str, label: str | None) -> Steps[dict[str, Any]]:
+    """What was used, summed `by`: `usage`, and the `total`."""
+    params = (*(("agent", one) for one in agents), ("by", by), ("label", label))
+    return cast(dict[str, Any], (yield from ask(get("/v1/usage", *params))).json())
 
 
 def remove(agent: str) -> Steps[None]:

@@ -25,6 +25,8 @@ from .types import STREAM_OF, Agent, Change, Chunk, Event, StreamName, record
 
 LONG_POLL = 60.0  # seconds that a live reader is ready to wait for an answer; servers take 30
 PAGE = 500
+LOOK = 5.0  # seconds between looks at whether an agent of which nothing is heard has ended
+ENDS = (vocabulary.AGENT_EXITED, vocabulary.AGENT_LOST, vocabulary.AGENT_START_FAILED)
 
 
 def path_of(stream: str) -> str:
@@ -142,6 +144,74 @@ def events(
         if not page["events"] and (not follow or left <= 0):
             return
         wait = 0.0 if page["events"] else min(calls.PATIENCE, left)
+
+
+class Told:
+    """A place in what is said and done in an agent's session."""
+
+    def __init__(self, agent_id: str, after: int = 0) -> None:
+        self._path = calls.path_of(agent_id, "conversation")
+        self.after = after
+
+    def last(self, count: int) -> Steps[list[Event]]:
+        """The last so many events; the place is after them then."""
+        page = (yield from ask(get(self._path, ("limit", max(count, 1))))).json()
+        self.after = page["next"]
+        return list(page["events"][-count:]) if count else []
+
+    def read(self, wait: float = 0.0, until: float = FOREVER) -> Steps[list[Event]]:
+        """What comes next, waited for so many seconds; a server that is away `until` then (monotonic seconds)."""
+        given = ("after", self.after), ("limit", PAGE), ("wait", f"{wait:.3f}" if wait else None)
+        page = (yield from ask(get(self._path, *given, waits=wait), until=until)).json()
+        self.after = page["next"]
+        return list(page["events"])
+
+
+def conversation(
+    agent: str, *, follow: bool = False, last: int | None = None, run: int | None = None, after: int = 0
+) -> Feed[list[Event]]:
+    """Pages of what was said and done in an agent's session, `after` a position, or the `last` so many events.
+
+    With `follow` on, until the agent has ended, or that run of it. Raises NoSuchAgent.
+    """
+    found = yield from calls.find(agent)
+    told = Told(found["id"], after)
+    if last is not None:
+        yield Item((yield from told.last(last)))
+    has_ended, wait = False, 0.0
+    while True:
+        try:
+            page = yield from told.read(wait)
+        except (NotFound, NoSuchAgent):  # removed
+            return
+        yield Item(page)
+        if page:
+            wait = LOOK if follow and not any(one["type"] in ENDS for one in page) else 0.0
+            continue
+        if has_ended or not follow:
+            return
+        has_ended = yield from _has_ended(found["id"], run)  # what was said before the end is read once more
+        wait = 0.0 if has_ended else LOOK
+
+
+def newest_first(agent_id: str, before: int) -> Feed[list[Event]]:
+    """Pages of what was said before a position, from its end backwards, the last event first."""
+    path = calls.path_of(agent_id, "conversation")
+    at: int | None = before
+    while at is not None:
+        page = (yield from ask(get(path, ("before", at), ("limit", PAGE)))).json()
+        yield Item(page["events"][::-1])
+        at = page["before"]
+
+
+def turn(agent_id: str, after: int, deadline: float) -> Feed[list[Event]]:
+    """Pages of what is said in a session after a position, until the `deadline`; an empty one says that it waits."""
+    told = Told(agent_id, after)
+    while True:
+        left = deadline - time.monotonic()
+        yield Item((yield from told.read(max(0.0, min(LOOK, left)), until=deadline)))
+        if left <= 0:
+            return
 
 
 def watch() -> Feed[list[Change]]:

@@ -6,7 +6,7 @@ Times in dicts are RFC 3339 in UTC, as text; durations are seconds. What is not 
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple, NotRequired, TypedDict
 
 from swarm_store.clock import microseconds
@@ -79,6 +79,53 @@ class Event(TypedDict):
     base64: NotRequired[str]
 
 
+class Approval(TypedDict):
+    """What an agent asks to be allowed, and what became of it, as `swarmctl approvals --json` shows it."""
+
+    id: str
+    agent: str
+    name: str | None
+    state: str
+    run: int
+    turn: int | None
+    call: str
+    tool: str
+    title: str
+    input: dict[str, Any]
+    options: list[dict[str, Any]]
+    deferred: bool
+    editable: bool
+    until: str | None
+    requested_at: str
+    answered_at: str | None
+    by: str | None
+    always: bool
+    answer_input: dict[str, Any] | None
+    message: str | None
+    rule: str | None
+    reason: str | None
+    delivered: bool
+
+
+class Session(TypedDict):
+    """The session of an agent of a kind; newer servers say more. `usage` is by model, cost in 1e-6 dollars."""
+
+    agent: str
+    kind: str | None
+    driver: str | None
+    session: str | None
+    model: str | None
+    version: str | None
+    sent: int
+    completed: int
+    waiting: list[int]
+    current: dict[str, Any] | None
+    last: dict[str, Any] | None
+    pending: list[str]
+    undelivered: list[str]
+    usage: dict[str, dict[str, int]]
+
+
 class NewToken(TypedDict):
     """A token that was made; `token` is told this once."""
 
@@ -102,7 +149,23 @@ class Token(TypedDict):
 
 
 class SpawnOptions(TypedDict, total=False):
-    """How an agent is to be run, all of it optional: see `swarmctl spawn --help`. Memory in bytes, cpu in CPUs."""
+    """How an agent is to be run, all of it optional: see `swarmctl spawn --help`. Memory in bytes, cpu in CPUs.
+
+    An AI agent has `agent`, its kind, and a `prompt` instead of a command.
+    """
+
+    agent: str
+    prompt: str
+    model: str | None
+    session: str | None
+    approve: Literal["ask", "never", "auto-read", "all"] | None
+    allow: Sequence[str]
+    deny: Sequence[str]
+    approval_timeout: float | None
+    stay: bool
+    resume_after_quota: bool
+    with_swarm: bool
+    by: str | None
 
     name: str | None
     labels: Mapping[str, str]
@@ -119,6 +182,16 @@ class SpawnOptions(TypedDict, total=False):
     cpu: float | None
     tasks: int | None
     input: bool
+    tty: bool
+    size: Sequence[int] | None
+    budget_usd: float | None
+    budget_tokens: int | None
+    max_depth: int | None
+    max_children: int | None
+    notify: Sequence[str]
+    worktree: bool
+    branch: str | None
+    worktree_end: Literal["auto", "keep", "remove"] | None
 
 
 class Chunk(NamedTuple):

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from ..completion import complete_agent
+from ..completion import complete_agent, complete_approval
 
 AgentArgument = Annotated[
     str,
@@ -19,6 +19,10 @@ AgentsArgument = Annotated[
 OptionalAgents = Annotated[
     list[str] | None,
     typer.Argument(metavar="[AGENT]...", help="Ids, starts of ids, or names.", autocompletion=complete_agent),
+]
+ApprovalArgument = Annotated[
+    str,
+    typer.Argument(metavar="ID", help="An approval's id, or the start of it.", autocompletion=complete_approval),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document, for programs.")]
 ForceOption = Annotated[bool, typer.Option("--force", help="Replace the file if it is there.")]

@@ -12,6 +12,7 @@ from swarm_store.retention import Policy
 from .. import elsewhere, home, pruning, values
 from ..progress import progress
 from .options import HELP, new_verb
+from .rm import say_left
 
 verb = new_verb()
 
@@ -66,4 +67,5 @@ def prune(
         with progress("pruning", len(due)) as advance:
             for agent in pruning.prune(log, policy, labels):
                 print(agent["id"], flush=True)
+                say_left([agent])
                 advance()

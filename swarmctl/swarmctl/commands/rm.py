@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterable
 
 from swarm_daemon import control
 from swarm_store.errors import NotPossible
@@ -37,6 +38,17 @@ def _remove(agents: list[Agent], forget: Callable[[Agent], None]) -> None:
     if live:
         raise NotPossible(f"not ended yet: {', '.join(live)}", "nothing was removed; swarmctl cancel ends them")
     with progress("removing", len(agents)) as advance:
-        for one in agents:
+        for one in sorted(agents, key=lambda one: one["depth"]):  # a tree's top first: it may need what is below it
             forget(one)
             advance()
+    say_left(agents)
+
+
+def say_left(agents: Iterable[Agent]) -> None:
+    """Say on stderr which worktrees of removed agents are kept, and why."""
+    for one in agents:
+        if one.get("worktree"):
+            from swarm_daemon import worktrees  # what few removals need
+
+            if (line := worktrees.left(one)) is not None:
+                print(f"swarmctl: {line}", file=sys.stderr)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as json_text
+import os
 import sys
 from collections.abc import Iterable
 from contextlib import nullcontext
@@ -16,26 +17,47 @@ from swarm_store.errors import SwarmError, WrongUsage
 from swarm_store.fold import Agent
 from swarm_store.log import Log
 
-from .. import elsewhere, entry, home, values
+from .. import beside, elsewhere, entry, home, values
 from ..output import Chosen
 from ..progress import progress
-from ..streams import Printer
-from .logs import follow_output
+from . import agent_options
+from .agent_options import (
+    AllowOption,
+    ApproveOption,
+    DenyOption,
+    KindOption,
+    ModelOption,
+    PromptFileOption,
+    QuotaOption,
+    SessionOption,
+    SpawnCommand,
+    StayOption,
+    SwarmOption,
+    TimeoutOption,
+)
+from .beside_options import BranchOption, NotifyOption, WorktreeEndOption, WorktreeOption
+from .logs import Shown, Views, follow_output
 from .options import HELP, JsonOption, new_verb
+from .tree_options import ChildrenOption, DepthOption, TokensOption, UsdOption, tree
 from .waiting import FAILED_OURSELVES, ends, in_an_agents_place, status
 
 verb = new_verb()
 
 
-@verb.command(context_settings={**HELP, "allow_interspersed_args": False})
+@verb.command(cls=SpawnCommand, context_settings={**HELP, "allow_interspersed_args": False})
 def spawn(
-    command: Annotated[list[str] | None, typer.Argument(metavar="-- COMMAND...", help="What to run.")] = None,
+    command: Annotated[
+        list[str] | None, typer.Argument(metavar="-- COMMAND... | PROMPT", help="What to run, or what to tell it.")
+    ] = None,
     name: Annotated[str | None, typer.Option(metavar="N", help="A name; no two living agents share one.")] = None,
     label: Annotated[list[str] | None, typer.Option(metavar="K=V", help="A label; may be repeated.")] = None,
     cwd: Annotated[str | None, typer.Option(metavar="DIR", help="Run there; by default, here.")] = None,
     env: Annotated[list[str] | None, typer.Option(metavar="K=V", help="A variable; may be repeated.")] = None,
     stdin: Annotated[str | None, typer.Option(metavar="FILE", help="Its standard input; - keeps ours.")] = None,
     input: Annotated[bool, typer.Option("--input", help="Its standard input stays open, for swarmctl send.")] = False,
+    tty: Annotated[
+        bool, typer.Option("--tty", help="In a terminal of its own, for programs that want one; see swarmctl attach.")
+    ] = False,
     restart: Annotated[
         str,
         typer.Option(metavar="no|on-failure|always", help="When a supervisor starts it again."),
@@ -61,6 +83,25 @@ def spawn(
         str | None,
         typer.Option("--from", metavar="FILE", help="Many agents: one JSON object a line, - for stdin."),
     ] = None,
+    agent: KindOption = None,
+    model: ModelOption = None,
+    session: SessionOption = None,
+    approve: ApproveOption = None,
+    allow: AllowOption = None,
+    deny: DenyOption = None,
+    approval_timeout: TimeoutOption = None,
+    stay: StayOption = False,
+    resume_after_quota: QuotaOption = False,
+    with_swarm: SwarmOption = False,
+    prompt_file: PromptFileOption = None,
+    budget_usd: UsdOption = None,
+    budget_tokens: TokensOption = None,
+    max_depth: DepthOption = None,
+    max_children: ChildrenOption = None,
+    notify: NotifyOption = None,
+    worktree: WorktreeOption = False,
+    branch: BranchOption = None,
+    worktree_end: WorktreeEndOption = None,
     follow: Annotated[bool, typer.Option("--follow", help="Show its output, and exit as it does.")] = False,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for its end, and exit as it does.")] = False,
     json: JsonOption = False,
@@ -71,36 +112,58 @@ def spawn(
     A line for --from has the same options: {"command": ["make"], "name": "build", "labels": {"team": "web"},
     "cwd": "/src", "env": {"CI": "1"}, "stdin": "in.txt", "timeout": "1h", "grace": "10s", "restart": "on-failure",
     "max_restarts": 3, "silence": "10m", "on_silence": "restart", "memory": "2G", "cpu": "150%", "tasks": 100};
-    and in place of "stdin" "input": true.
+    and in place of "stdin" "input": true or "tty": true; in place of "command" "agent": "claude", "prompt": "fix it".
+    And for each: "notify": ["say done"], "worktree": true, "branch": "topic", "worktree_end": "keep".
     Limits are of the agent with all its processes, and are refused where nothing here can enforce them.
+
+    An agent of a kind takes turns: its prompt, and what swarmctl send brings while it lives or after. It ends when no
+    turn waits, with 0 if the last one was completed; --stay has it wait. What it asks to be allowed, swarmctl
+    approvals shows. Rules are Tool or Tool(glob), over the command, the path or the title. Options may follow its
+    prompt; what follows a command is the command's.
+
+    Who is told gets a line on stdin, and SWARM_EVENT (waiting, done, failed), SWARM_AGENT_ID, SWARM_AGENT_NAME,
+    SWARM_STATE and SWARM_REASON; a URL is one of Apprise's.
 
     \b
     Examples:
       swarmctl spawn --name build -- make -j4
-      swarmctl spawn --label team=web --timeout 1h -- claude -p "fix the tests"
+      swarmctl spawn --agent claude --allow 'Bash(git *)' "fix the tests"
+      swarmctl spawn --agent codex --approval-timeout 30m --prompt-file task.md
       id=$(swarmctl spawn -- sh -c 'sleep 5; exit 3'); swarmctl wait $id
       swarmctl spawn --name calc --input -- bc; swarmctl send calc '2 ^ 100'
+      swarmctl spawn --name editor --tty -- vim notes.txt; swarmctl attach editor
+      swarmctl spawn --agent claude --budget-usd 5 --max-children 3 "plan it, and have others do it"
+      swarmctl spawn --agent claude --worktree --notify 'notify-send "$(cat)"' "fix the tests"
       swarmctl spawn --memory 2G --cpu 150% --tasks 200 -- make -j4
       swarmctl spawn --from jobs.jsonl
     """
     if follow and (wait or json):
         raise WrongUsage("--follow excludes --wait and --json", "leave one out")
+    of_kind: dict[str, Any] = {"model": model, "session": session, "approve": approve, "allow": allow, "deny": deny}
+    of_kind |= {"approval_timeout": approval_timeout, "stay": stay, "resume_after_quota": resume_after_quota}
+    of_kind |= {"with_swarm": with_swarm, "prompt_file": prompt_file}
+    of_tree = tree(budget_usd, budget_tokens, max_depth, max_children)
+    around = {"notify": notify, "worktree": worktree, "branch": branch, "worktree_end": worktree_end}
     if from_file is not None:
-        one_only = (command, name, label, cwd, env, stdin, timeout, grace, max_restarts, silence)
-        limits, flags = (memory, cpu, tasks), (follow or None, input or None)
-        if any(given is not None for given in (*one_only, *limits, *flags)) or (restart, on_silence) != ("no", "mark"):
+        one_only = (command, name, label, cwd, env, stdin, timeout, grace, max_restarts, silence, agent)
+        limits, flags = (memory, cpu, tasks), (follow, input, tty)
+        flags = (*flags, *of_kind.values(), *of_tree.values(), *around.values())
+        is_said = any(given is not None for given in (*one_only, *limits)) or any(flags)
+        if is_said or (restart, on_silence) != ("no", "mark"):
             raise WrongUsage("--from takes its options from the file's lines", "leave the others out")
         from ..jobs import read_jobs  # pydantic: only this form of spawn pays for it
 
         wishes = read_jobs(from_file)
     else:
-        if not command:
+        asked = agent_options.asked(agent, command or [], **of_kind)
+        if not (command or asked):
             raise WrongUsage("no command to run", "swarmctl spawn -- COMMAND...")
         given: dict[str, Any] = {"name": name, "labels": label or [], "cwd": cwd, "env": env or [], "stdin": stdin}
-        given["input"] = input
-        given |= {"restart": restart, "max_restarts": max_restarts, "timeout": timeout, "grace": grace}
-        given |= {"memory": memory, "cpu": cpu, "tasks": tasks}
-        wishes = [_wish(command, silence=silence, on_silence=on_silence, **given)]
+        given |= {"input": input, "tty": tty, "restart": restart, "max_restarts": max_restarts}
+        given |= {"timeout": timeout, "grace": grace, "tree": of_tree}
+        given |= {"memory": memory, "cpu": cpu, "tasks": tasks, "silence": silence, "on_silence": on_silence}
+        what = {"agent": asked} if asked else {"command": command}
+        wishes = [_wish({**what, **beside.check(around)}, **given)]
     said = Said(quiet=follow, as_json=json, many=from_file is not None)
     with in_an_agents_place() if wait or follow else nullcontext():
         if far := elsewhere.far():
@@ -143,22 +206,25 @@ class Said(NamedTuple):
                 print(f"swarmctl: {who}: {outcome.message}; {outcome.hint}", file=sys.stderr)
 
 
-def _wish(command: list[str], **given: Any) -> dict[str, Any]:
-    """The options of one agent, checked; times in seconds."""
+def _wish(what: dict[str, Any], **given: Any) -> dict[str, Any]:
+    """What to run and the options of one agent, checked; times in seconds."""
     if given["restart"] not in spawning.RESTART_POLICIES:
         raise WrongUsage(f"no such restart policy: {given['restart']!r}", "it is no, on-failure or always")
     values.check_silence(given["silence"], given["on_silence"], given["restart"])
     return {
-        "command": command,
+        **what,
         "name": values.name(given["name"]),
         "labels": values.labels(given["labels"]),
         "cwd": given["cwd"],
         "env": values.environment(given["env"]),
         "stdin": given["stdin"],
         "input": given["input"],
+        "tty": given["tty"],
+        "size": _size() if given["tty"] else None,
         "restart": given["restart"],
         "max_restarts": given["max_restarts"],
         "on_silence": given["on_silence"],
+        **given["tree"],
         **{key: None if given[key] is None else values.duration(given[key]) for key in ("timeout", "grace", "silence")},
         "limits": values.limits(
             memory=None if given["memory"] is None else values.memory(given["memory"]),
@@ -166,6 +232,17 @@ def _wish(command: list[str], **given: Any) -> dict[str, Any]:
             tasks=given["tasks"],
         ),
     }
+
+
+def _size() -> tuple[int, int] | None:
+    """Rows and columns of the terminal that we are called from, if it is one."""
+    for file in (0, 1, 2):
+        try:
+            columns, rows = os.get_terminal_size(file)
+        except OSError:
+            continue
+        return (rows, columns) if rows and columns else None
+    return None
 
 
 def _spawn(log: Log, wishes: list[dict[str, Any]], said: Said) -> Outcomes:
@@ -197,7 +274,7 @@ def _request(log: Log, wish: dict[str, Any], agent_id: str | None) -> spawning.R
     given = dict(wish)
     line = given.pop("line", None)
     try:
-        return spawning.request(log.home, given.pop("command"), agent_id=agent_id, **given)
+        return beside.request(log.home, given, agent_id=agent_id)
     except SwarmError as error:
         if line is not None:
             raise WrongUsage(f"{line}: {error.message}", f"{error.hint}; nothing was spawned") from error
@@ -237,10 +314,9 @@ def _follow(log: Log, agent_id: str) -> int:
     """Show the agent's output until it ends; leaving does not end it."""
     agent = registry.get(log, agent_id)
     assert agent is not None
-    stream = events.agent_stream(agent_id)
-    printer = Printer({stream: agent_id}, prefix=False, times=False, json="no", cut=False)
+    views = Views([agent], Chosen(list(events.OUTPUT_TYPES.values())), Shown())
     try:
-        follow_output(log, printer, [agent], {stream: 0}, Chosen(list(events.OUTPUT_TYPES.values())))
+        follow_output(log, views, [agent], {events.agent_stream(agent_id): 0})
     except KeyboardInterrupt:
         say_going_on([agent_id])
         raise

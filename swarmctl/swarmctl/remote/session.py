@@ -18,7 +18,7 @@ from swarm_store.tokens import id_of
 
 from .. import values
 from ..agents import Wanted
-from ..client import Swarm, streams
+from ..client import Swarm, calls, streams
 from ..client.types import record
 from ..elsewhere import Server
 from ..home import LOST, TAKE_OVER
@@ -72,6 +72,13 @@ class Session:
     def agent(self, word: str, at: str | None = None) -> Agent:
         """The agent that `word` means, or meant. Raises NoSuchAgent or WrongUsage."""
         return cast(Agent, self.swarm.get(word, at=moment(at)))
+
+    def shown(self, word: str, at: str | None = None) -> Agent:
+        """The same; one of a kind with its session and what it asks to be allowed, where it is shown as it is now."""
+        found = self.agent(word, at)
+        if at is None and found["kind"] is not None:
+            found |= {"session": self.swarm.session(found["id"]), "approvals": self.approvals(found["id"], False)}
+        return found
 
     def resolve_all(self, words: Sequence[str]) -> list[Agent]:
         """The agents that `words` mean, each once, in order. Raises NoSuchAgent or WrongUsage for the first bad one."""
@@ -139,6 +146,36 @@ class Session:
         """Start an agent again; what `restart --json` says of it."""
         agent = cast(Agent, self.swarm.restart(word, grace=grace))
         return {key: agent[key] for key in ("id", "run", "daemon", "child")}
+
+    def approvals(self, word: str | None, all: bool) -> list[dict[str, Any]]:
+        """What agents, or one, ask to be allowed; with `all` what was answered too."""
+        return [dict(one) for one in self.swarm.approvals(agent=word, all=all)]
+
+    def followed_approvals(self, word: str | None, all: bool) -> Iterator[list[dict[str, Any]]]:
+        """The same, and then each that is asked, or of which something is said, as it is then."""
+        from .sessions import followed_approvals
+
+        return followed_approvals(self.swarm, word, all)
+
+    def answer(self, approval_id: str, *, granted: bool, **given: Any) -> dict[str, Any]:
+        """Answer an approval; it with its agent's name."""
+        return dict(self.swarm.run(calls.answer(approval_id, granted=granted, **given)))
+
+    def usage(self, words: list[str], group: str, label: str | None) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+        """What was used, summed by a group, and in all."""
+        found = self.swarm.run(calls.usage(words, by=group, label=label))
+        return found["usage"], found["total"]
+
+    def send_turn(self, agent: Agent, text: str, *, by: str) -> tuple[int, int]:
+        """Send a turn; its name, and a position in the log before which nothing of it is."""
+        start = int(self.swarm.report("info")["position"])
+        return self.swarm.send_turn(agent["id"], text, by=by), start
+
+    def answered(self, agent: Agent, turn: int, start: int, *, timeout: float | None) -> Iterator[dict[str, Any]]:
+        """What became of a turn: approvals that it waits for, at last how it has ended. Raises as turns.followed."""
+        from .sessions import answered
+
+        return answered(self.swarm, agent["id"], turn, start, timeout, self._is_supervised)
 
     def revoke_tokens(self, ids: Sequence[str]) -> None:
         """Revoke tokens: none where one of them is not known, and our own last."""

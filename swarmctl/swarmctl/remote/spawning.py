@@ -10,12 +10,14 @@ from swarm_store.errors import NoSuchAgent, SwarmError, WrongUsage
 from swarm_store.events import OUTPUT_TYPES
 from swarm_store.fold import Agent
 
+from .. import values
 from ..client import SpawnOptions
 from ..commands.logs import Shown
 from ..commands.spawn import Outcomes, Said, failures, say_going_on, status_of_all
 from ..commands.waiting import FAILED_OURSELVES, status
 from ..output import Chosen
 from ..progress import progress
+from ..who import user_at_host
 from .output import show
 from .session import Session
 
@@ -55,12 +57,23 @@ def spawn(session: Session, given: list[dict[str, Any]], said: Said, *, follow: 
 def _wish(given: dict[str, Any]) -> Wish:
     """A wish as the server takes it. Raises WrongUsage for a file that cannot be read here."""
     left = dict(given)
-    command, line = left.pop("command"), left.pop("line", "")
+    command, line = left.pop("command", []), left.pop("line", "")
+    if "agent" in left:
+        left |= left.pop("agent") | {"by": user_at_host()}
     options = {**left, **left.pop("limits")}
     del options["limits"]
+    options |= _of_tree(options.pop("budget"), options.pop("caps"))
     if options["stdin"] is not None:
         options["stdin"] = _read(options["stdin"], line)
     return Wish(command, cast(SpawnOptions, options), line)
+
+
+def _of_tree(budget: dict[str, Any] | None, caps: dict[str, Any] | None) -> dict[str, Any]:
+    """The budget and the caps of a tree, as the server takes them."""
+    budget, caps = budget or {}, caps or {}
+    usd = budget.get("usd")
+    said = {"budget_usd": None if usd is None else usd / values.MICRO, "budget_tokens": budget.get("tokens")}
+    return said | {"max_depth": caps.get("depth"), "max_children": caps.get("children")}
 
 
 def _read(path: str, line: str) -> bytes:

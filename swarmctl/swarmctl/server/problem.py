@@ -14,6 +14,7 @@ from swarm_store.errors import (
     LogUnusable,
     NameTaken,
     NoSuchAgent,
+    NoSuchApproval,
     NoSuchStream,
     NotPossible,
     OffsetConflict,
@@ -25,6 +26,7 @@ from swarm_store.errors import (
     StreamGone,
     SwarmError,
     TooDeep,
+    TreeRefused,
     WrongUsage,
 )
 from swarm_store.opening import NoLog
@@ -54,6 +56,7 @@ _TITLES = {
 _STATUS: tuple[tuple[type[SwarmError], int], ...] = (
     (NoLog, 404),
     (NoSuchAgent, 404),
+    (NoSuchApproval, 404),
     (NoSuchStream, 404),
     (NoSuchToken, 404),
     (StreamGone, 410),
@@ -65,6 +68,7 @@ _STATUS: tuple[tuple[type[SwarmError], int], ...] = (
     (NotPossible, 409),
     (NameTaken, 409),
     (TooDeep, 409),
+    (TreeRefused, 409),
     (OffsetConflict, 409),
     (ProducerFenced, 403),
     (BeyondToken, 403),

@@ -82,6 +82,8 @@ class Top(App[None]):
         Binding("c", "cancel", "Cancel"),
         Binding("S", "signal", "Signal"),
         Binding("r", "restart", "Restart"),
+        Binding("y", "answer('approve')", "Approve", show=False),
+        Binding("D", "answer('deny')", "Deny", show=False),
         Binding("q,ctrl+c", "quit", "Quit"),
     ]
 
@@ -330,3 +332,7 @@ class Top(App[None]):
     def action_restart(self) -> None:
         if one := self.table.selected:
             self._steering.restart(one)
+
+    def action_answer(self, verb: str) -> None:
+        if one := self.table.selected:
+            self._steering.answer(one, verb)

@@ -41,6 +41,8 @@ class Seen:
     labels: str
     words: str  # where a filter looks
     command: str
+    waits_for: str = ""  # approval, turn, quota
+    has_session: bool = False  # its output is its protocol, which is no line for a list
     last: Text | None = None
     last_stream: str = "stdout"
     last_time: int = 0
@@ -68,6 +70,8 @@ def seen(agent: Agent, before: Seen | None = None) -> Seen:
         labels=labels,
         words=f"{agent['id']} {name} {status(agent)} {labels} {command}".lower(),
         command=command[:200],
+        waits_for=printable(agent["waiting_for"] or "") if status(agent) == "waiting" else "",
+        has_session=agent["kind"] is not None,
     )
     if before is None:
         return made
@@ -157,7 +161,9 @@ def cells(one: Seen, layout: list[Column], now: int) -> Text:
 
 
 def _last(one: Seen) -> Text:
-    if one.last:
+    if one.waits_for:
+        return Text.assemble((f"waits for {one.waits_for}  ", "yellow"), (f"$ {one.command}", "dim"))
+    if one.last and not one.has_session:
         return Text.assemble(("┃", "red"), one.last) if one.last_stream == "stderr" else one.last
     return Text(f"$ {one.command}", "dim")
 

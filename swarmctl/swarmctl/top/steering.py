@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from collections.abc import Callable
 from threading import Thread
@@ -11,6 +12,8 @@ from textual.app import App
 
 from swarm_store.errors import SwarmError
 
+from ..conversation import gist
+from ..render import printable
 from .dialogs import Ask, Confirm
 from .picture import Seen
 from .source import Source
@@ -55,6 +58,30 @@ class Steering:
                 self._do(["signal", one.id, name], f"{name} is sent to {one.title}")
 
         self._app.push_screen(Ask(f"Signal for {one.title}", "HUP, USR1, STOP, CONT, … or a number"), send)
+
+    def answer(self, one: Seen, verb: str) -> None:
+        """Ask about the first thing that an agent asks to be allowed, and answer it: `verb` is approve or deny."""
+
+        def look() -> None:
+            try:
+                found = json.loads(self._source.command(["approvals", one.id, "--json"]))
+            except (SwarmError, ValueError) as error:
+                self._tell(self._complain, str(error))
+                return
+            if not found:
+                self._tell(self._complain, f"{one.title} asks for nothing")
+            elif self._app.is_running:
+                self._app.call_from_thread(self._ask_about, one, verb, found[0])
+
+        Thread(target=look, daemon=True).start()
+
+    def _ask_about(self, one: Seen, verb: str, asked: dict[str, Any]) -> None:
+        def answered(answer: bool | None) -> None:
+            if answer:
+                self._do([verb, asked["id"]], f"{one.title}: {asked['id']} is answered")
+
+        question = f"{one.title} asks to use {printable(asked['tool'])}\n{gist(asked)}"
+        self._app.push_screen(Confirm(question, verb.capitalize()), answered)
 
     def _confirm(self, yes: str, one: Seen, words: list[str], done: str) -> None:
         def answered(answer: bool | None) -> None:

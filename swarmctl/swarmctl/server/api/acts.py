@@ -17,7 +17,7 @@ from swarm_store.log import Log
 from swarm_store.transaction import Producer
 
 from ... import agents, home
-from . import models
+from . import bodies, models
 from .answers import as_json, new_router, problems
 from .endings import Endings
 from .queries import AgentWord, InputKey, WaitAgent
@@ -55,7 +55,7 @@ async def cancel_agent(
     here: Here,
     request: Request,
     agent: AgentWord,
-    body: Annotated[models.CancelAgent, Body()] = models.CancelAgent(),  # noqa: B008
+    body: Annotated[bodies.CancelAgent, Body()] = bodies.CancelAgent(),  # noqa: B008
 ) -> Response:
     """End an agent: a signal to all its processes, a grace period, KILL.
 
@@ -82,7 +82,7 @@ def _cancel(log: Log, word: str, signal: str, grace: float | None) -> Agent:
 
 
 @router.post("/agents/{agent}/signal", response_model=models.Agent, status_code=202, responses=problems(409))
-async def signal_agent(here: Here, agent: AgentWord, body: models.SignalAgent) -> Response:
+async def signal_agent(here: Here, agent: AgentWord, body: bodies.SignalAgent) -> Response:
     """Send a signal to an agent's process group, and nothing more."""
 
     def ask(log: Log) -> Agent:
@@ -94,7 +94,7 @@ async def signal_agent(here: Here, agent: AgentWord, body: models.SignalAgent) -
 
 
 @router.post("/agents/{agent}/input", response_model=models.Agent, status_code=202, responses=problems(409))
-async def send_input(here: Here, agent: AgentWord, body: models.SendInput, key: InputKey = None) -> Response:
+async def send_input(here: Here, agent: AgentWord, body: bodies.SendInput, key: InputKey = None) -> Response:
     """Send an agent that was spawned with `input` what it is to read.
 
     It is in the log when this is answered, and reaches the agent's standard input once and in order, whoever is killed.
@@ -115,7 +115,7 @@ async def restart_agent(
     here: Here,
     request: Request,
     agent: AgentWord,
-    body: Annotated[models.RestartAgent, Body()] = models.RestartAgent(),  # noqa: B008
+    body: Annotated[bodies.RestartAgent, Body()] = bodies.RestartAgent(),  # noqa: B008
 ) -> Response:
     """Start an agent again, as a new run of the same agent; one that lives is ended first, which may take its grace.
 

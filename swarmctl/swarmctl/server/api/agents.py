@@ -8,7 +8,7 @@ import os
 from itertools import islice
 from typing import Annotated, Any
 
-from fastapi import Query, Response
+from fastapi import Query, Request, Response
 
 from swarm_daemon import control
 from swarm_daemon import spawn as spawning
@@ -18,11 +18,11 @@ from swarm_store.fold import Agent
 from swarm_store.log import Log
 from swarm_store.requests import Once
 
-from ... import agents, home
-from . import models
+from ... import agents, beside, home
+from . import bodies, models
 from .answers import as_json, new_router, problems
 from .queries import AgentWord, IdempotencyKey, ListAgents, ShowAgent
-from .work import Here
+from .work import Here, by_whom
 
 router = new_router("agents")
 # What an agent need not know of the server: its tokens, and what systemd tells its own service.
@@ -67,8 +67,8 @@ def _page(log: Log, query: ListAgents) -> dict[str, Any]:
         **problems(409),
     },
 )
-async def spawn_agent(here: Here, body: models.SpawnAgent, key: IdempotencyKey = None) -> Response:
-    """Spawn an agent; answers once its command is executed.
+async def spawn_agent(here: Here, request: Request, body: bodies.SpawnAgent, key: IdempotencyKey = None) -> Response:
+    """Spawn a command, or an AI agent with its prompt; answers once its command, or its session's host, is executed.
 
     It does not end with the server. Its environment is the server's own, less what concerns the server alone, and
     `env`. Where the command is not found (exit_code 127) or not executable (126), nothing is spawned.
@@ -76,14 +76,15 @@ async def spawn_agent(here: Here, body: models.SpawnAgent, key: IdempotencyKey =
     once = (
         None if key is None else Once(key, json.dumps(body.model_dump(exclude_defaults=True), sort_keys=True).encode())
     )
-    return await here.labour(lambda log: _spawn(log, body, once))
+    by = by_whom(request, body.by)
+    return await here.labour(lambda log: _spawn(log, body, once, by))
 
 
-def _spawn(log: Log, body: models.SpawnAgent, once: Once | None) -> Response:
+def _spawn(log: Log, body: bodies.SpawnAgent, once: Once | None, by: str | None) -> Response:
     known = _earlier(log, once)
     if known is not None:
         return known
-    wish = _request(log, body)
+    wish = _request(log, body, by)
     try:
         for _, outcome in spawning.spawn(log, [wish], once):
             if isinstance(outcome, CannotStart):
@@ -111,7 +112,7 @@ def _earlier(log: Log, once: Once | None) -> Response | None:
     return as_json(_shown(log, agent_id), 200, {"location": f"/v1/agents/{agent_id}"})
 
 
-def _request(log: Log, body: models.SpawnAgent) -> spawning.Request:
+def _request(log: Log, body: bodies.SpawnAgent, by: str | None) -> spawning.Request:
     """The wish, checked and completed. Raises WrongUsage, CannotStart, NoSuchAgent."""
     options = body.options()
     options["cwd"] = options["cwd"] or os.path.expanduser("~")
@@ -122,7 +123,7 @@ def _request(log: Log, body: models.SpawnAgent) -> spawning.Request:
     if body.parent is not None:
         parent = registry.resolve(log, body.parent)
         caller |= {"SWARM_AGENT_ID": parent["id"], "SWARM_DEPTH": str(parent["depth"])}
-    return spawning.request(log.home, options.pop("command"), stdin=stdin, caller=caller, **options)
+    return beside.request(log.home, options, by=by, stdin=stdin, caller=caller)
 
 
 def _shown(log: Log, agent_id: str) -> Agent:

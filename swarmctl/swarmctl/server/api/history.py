@@ -26,13 +26,14 @@ from ...output import Chosen, last_of, print_so_far
 from ...streams import Printer
 from ..hub import wait_for_any
 from ..streams import offsets
+from ..streams.own import weight
 from . import models
 from .answers import BYTES, NO_STORE, as_json, new_router, of_bytes
 from .queries import AgentWord, ListEvents, ListLastLines, ReadLastOutput, ReadOutput
 from .work import Here, Work
 
 router = new_router("log")
-MOST_BYTES = 4 << 20  # of output on a page of events
+MOST_BYTES = 4 << 20  # of output, and what agents have said, on a page of events
 
 
 @router.get("/events", response_model=models.Events)
@@ -59,7 +60,7 @@ def _page(log: Log, query: ListEvents, after: int) -> tuple[list[dict[str, Any]]
     size = 0
     for record in islice(chain.from_iterable(pages), query.limit):
         found.append(record)
-        size += len(record.payload or b"")
+        size += len(record.payload or b"") + weight(record.data)
         if size >= MOST_BYTES:
             break
     is_all = len(found) < query.limit and size < MOST_BYTES

@@ -1,167 +1,10 @@
-"""What is said in bodies and answers. Bodies take nothing that they do not know; answers may come to say more."""
+"""What is said in answers, which may come to say more. What is asked for stands in bodies.py."""
 
 from __future__ import annotations
 
-import signal
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
-
-from swarm_store.log import FOREVER
-
-from ... import values, wishes
-
-MOST_WORD = 128 << 10  # bytes of one word of a command, or one variable: the kernel takes no longer one
-MOST_WORDS = 65_536
-MOST_VARIABLES = 4096
-MOST_LABELS = 64
-MOST_TOKEN_AGENTS = 1000
-MOST_STDIN = 8 << 20
-
-Word = Annotated[str, Field(max_length=MOST_WORD, pattern=r"^[^\x00]*$")]
-Seconds = Annotated[float, Field(ge=0, le=values.LONGEST)]
-_SIGNALS = "|".join(one.name.removeprefix("SIG") for one in signal.Signals)
-SignalName = Annotated[
-    str,
-    Field(
-        description="TERM, SIGTERM or 15.",
-        pattern=f"^(SIG)?({_SIGNALS}|[1-9]|[1-5][0-9]|6[0-4])$",
-        examples=["TERM", "USR1"],
-    ),
-]
-Base64 = Annotated[
-    str,
-    Field(
-        max_length=MOST_STDIN * 4 // 3 + 4,
-        json_schema_extra={"contentEncoding": "base64"},
-        pattern=r"^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$",
-    ),
-]
-LabelKey = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,62}$")]
-LabelValue = Annotated[str, Field(max_length=255)]
-
-
-class Body(BaseModel):
-    """What a request says. Numbers are numbers: no text is taken for one."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-
-class SpawnAgent(wishes.Wish):
-    """An agent to be spawned, as the server's own user, on the server's machine."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-    command: Annotated[
-        list[Word],
-        Field(
-            description="What to run, word by word.", min_length=1, max_length=MOST_WORDS, examples=[["make", "-j4"]]
-        ),
-    ]
-    name: Annotated[
-        str | None,
-        Field(description="No two living agents share one.", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$"),
-    ] = None
-    labels: Annotated[dict[LabelKey, LabelValue], Field(max_length=MOST_LABELS, examples=[{"team": "web"}])] = {}
-    cwd: Annotated[
-        str | None,
-        Field(
-            description="A directory of the server's machine; its user's home if not said.",
-            max_length=4096,
-            pattern=r"^/[^\x00]*$",
-            examples=["/src"],
-        ),
-    ] = None
-    env: Annotated[
-        dict[Annotated[str, Field(min_length=1, max_length=1024, pattern=r"^[^=\x00]+$")], Word],
-        Field(description="Variables beside those of the server.", max_length=MOST_VARIABLES, examples=[{"CI": "1"}]),
-    ] = {}
-    stdin: Annotated[
-        str | None, Field(description="Its standard input, as text; /dev/null if not said.", max_length=MOST_STDIN)
-    ] = None
-    stdin_base64: Annotated[Base64 | None, Field(description="Its standard input, as bytes.")] = None
-    input: Annotated[bool, Field(description="Its standard input stays open for what is sent to it.")] = False
-    parent: Annotated[
-        str | None,
-        Field(
-            description="The agent that spawns it, where one does: past a depth of 8 that is refused.",
-            min_length=1,
-            max_length=64,
-        ),
-    ] = None
-
-    @model_validator(mode="after")
-    def _one_stdin(self) -> SpawnAgent:
-        if (self.stdin is not None) + (self.stdin_base64 is not None) + self.input > 1:
-            raise ValueError("stdin, stdin_base64 and input exclude each other")
-        return self
-
-
-class CancelAgent(Body):
-    signal: Annotated[SignalName, Field(description="What asks it to end.")] = "TERM"
-    grace: Annotated[
-        Seconds | None, Field(description="Seconds between the signal and KILL; the agent's own if not said.")
-    ] = None
-    wait: Annotated[bool, Field(description="Answer when it has ended, if that is soon.")] = False
-
-
-class SignalAgent(Body):
-    signal: SignalName
-
-
-class SendInput(Body):
-    text: Annotated[
-        str | None, Field(description="What it is to read, as text; no newline is added.", max_length=MOST_STDIN)
-    ] = None
-    base64: Annotated[Base64 | None, Field(description="The same, as bytes.")] = None
-    close: Annotated[bool, Field(description="Then its input ends.")] = False
-
-    @model_validator(mode="after")
-    def _says_what(self) -> SendInput:
-        if (self.text is not None) + (self.base64 is not None) + self.close == 0:
-            raise ValueError("nothing to send: give text, base64 or close")
-        if self.text is not None and self.base64 is not None:
-            raise ValueError("text and base64 exclude each other")
-        return self
-
-
-class RestartAgent(Body):
-    grace: Annotated[
-        Seconds | None, Field(description="If it lives: seconds between TERM and KILL; the agent's own if not said.")
-    ] = None
-
-
-class PruneAgents(Body):
-    older_than: Annotated[Seconds | None, Field(description="Those that ended longer ago than these seconds.")] = None
-    keep: Annotated[int | None, Field(description="All but the newest so many, which stay.", ge=0, le=FOREVER)] = None
-    larger_than: Annotated[
-        int | None, Field(description="The oldest, until the log takes no more bytes than this.", ge=0, le=FOREVER)
-    ] = None
-    labels: Annotated[
-        list[Annotated[str, Field(min_length=1, max_length=320)]] | dict[LabelKey, LabelValue],
-        Field(description='Only those with all of these: ["K", "K=V"] or {"K": "V"}.', max_length=MOST_LABELS),
-    ] = []
-    dry_run: Annotated[bool, Field(description="Only say which it would be.")] = False
-
-    @model_validator(mode="after")
-    def _says_what(self) -> PruneAgents:
-        if self.older_than is None and self.keep is None and self.larger_than is None:
-            raise ValueError("what to delete is not said: give older_than, keep or larger_than")
-        return self
-
-
-class CreateToken(Body):
-    scope: Annotated[Literal["read", "control"], Field(description="What it is for: looking, or everything.")]
-    agents: Annotated[
-        list[Annotated[str, Field(min_length=1, max_length=64)]] | None,
-        Field(description="Of these agents alone; of all if not said.", min_length=1, max_length=MOST_TOKEN_AGENTS),
-    ] = None
-    expires_in: Annotated[
-        float | None, Field(description="Seconds that it is good for; for ever if not said.", gt=0, le=values.LONGEST)
-    ] = None
-    uses: Annotated[
-        int | None, Field(description="Requests that it is good for; any number if not said.", ge=1, le=FOREVER)
-    ] = None
+from pydantic import BaseModel, ConfigDict, Field
 
 
 class Process(BaseModel):
@@ -217,6 +60,7 @@ class Agent(BaseModel):
     on_silence: Literal["mark", "restart"]
     limits: dict[str, float] | None
     input: Annotated[bool, Field(description="Whether it can be sent input.")]
+    tty: Annotated[bool, Field(description="Whether it has a terminal.")]
     host: str | None
 
 
@@ -240,6 +84,7 @@ class Event(BaseModel):
     agent: str | None
     data: dict[str, Any]
     base64: Annotated[str | None, Field(description="The bytes of output.")] = None
+    text: Annotated[str | None, Field(description="The words of a turn.")] = None
 
 
 class Events(BaseModel):
@@ -272,6 +117,119 @@ class LastOutput(BaseModel):
     before: Annotated[list[Event], Field(description="Of each of stdout and stderr the last chunk before `chunks`.")]
     chunks: Annotated[list[Event], Field(description="What holds the last lines, and where they begin may hold more.")]
     next: Annotated[str, Field(description="The offset in the stream `agents/ID` that comes after them.")]
+
+
+class Approval(BaseModel):
+    """What an agent asked to be allowed, and what became of it."""
+
+    model_config = ConfigDict(extra="allow")
+
+    id: str
+    agent: str
+    name: Annotated[str | None, Field(description="The agent's.")]
+    state: Literal["pending", "granted", "denied", "voided"]
+    run: int
+    turn: int | None
+    call: Annotated[str, Field(description="The use of a tool that it is for, as the agent names it.")]
+    tool: str
+    title: str
+    input: Annotated[Any, Field(description="What the tool is to do, as the agent said it.")]
+    options: Annotated[list[Any], Field(description="What can be answered, in the agent's own words.")]
+    deferred: Annotated[bool, Field(description="Nobody holds the question: an answer is good after any death.")]
+    editable: Annotated[bool, Field(description="An answer may give another input.")]
+    until: Annotated[str | None, Field(description="When it is denied without an answer.")]
+    requested_at: str
+    answered_at: str | None
+    by: Annotated[str | None, Field(description="Who answered; or rule, policy, timeout.")]
+    always: bool
+    answer_input: Annotated[Any, Field(description="The other input that it was granted with.")]
+    message: str | None
+    rule: str | None
+    reason: Annotated[str | None, Field(description="Why it is void.")]
+    delivered: Annotated[bool, Field(description="Whether the agent has the answer.")]
+
+
+class Approvals(BaseModel):
+    """A page of approvals, in the order in which they were asked for."""
+
+    approvals: list[Approval]
+    next: Annotated[str | None, Field(description="`after` of the next page; null on the last.")]
+
+
+class Session(BaseModel):
+    """The session of an agent of a kind, as it stands."""
+
+    model_config = ConfigDict(extra="allow")
+
+    agent: str
+    kind: str | None
+    driver: str | None
+    session: Annotated[str | None, Field(description="The agent's own name for it.")]
+    model: str | None
+    version: str | None
+    sent: Annotated[int, Field(description="Turns, in all.")]
+    completed: int
+    waiting: Annotated[list[int], Field(description="Turns that were not begun yet.")]
+    current: Annotated[dict[str, Any] | None, Field(description="The turn that is under way.")]
+    last: Annotated[dict[str, Any] | None, Field(description="The last that was completed, and how.")]
+    pending: Annotated[list[str], Field(description="Approvals that it waits for.")]
+    undelivered: Annotated[list[str], Field(description="Approvals whose answer the agent does not have yet.")]
+    usage: Annotated[
+        dict[str, dict[str, int]],
+        Field(description="By model: tokens, and cost in millionths of a dollar; `unpriced` reports said none."),
+    ]
+
+
+class Sums(BaseModel):
+    """Tokens and cost."""
+
+    input: Annotated[int, Field(description="Without what the caches counted.")]
+    output: int
+    cache_read: int
+    cache_write: int
+    reasoning: Annotated[int, Field(description="Part of `output`.")]
+    cost: Annotated[int | None, Field(description="Millionths of a dollar; null where it is not known.")]
+    unpriced: Annotated[int, Field(description="Reports whose cost is not known, and not in `cost`.")]
+
+
+class Usage(BaseModel):
+    """What was used: by agent {id, name, kind, parent, labels, own, tree}, else {kind|label|day|model, and sums}."""
+
+    usage: list[dict[str, Any]]
+    total: Sums
+
+
+class Spent(BaseModel):
+    """What a tree has used."""
+
+    usd: Annotated[int, Field(description="Millionths of a dollar.")]
+    tokens: int
+    unpriced: Annotated[int, Field(description="Reports whose cost is not known.")]
+
+
+class Budget(BaseModel):
+    """What an agent and all below it may use; null where there is no limit."""
+
+    agent: str
+    usd: Annotated[int | None, Field(description="Millionths of a dollar.")]
+    tokens: int | None
+    spent: Spent
+    exhausted: Annotated[str | None, Field(description="The limit that is spent: usd, tokens.")]
+
+
+class Turn(BaseModel):
+    """A turn that was asked for."""
+
+    agent: str
+    turn: Annotated[int, Field(description="Its name, counted up in each agent's inbox.")]
+
+
+class Conversation(BaseModel):
+    """Part of what was said and done in a session."""
+
+    events: list[Event]
+    next: Annotated[int, Field(description="`after` of what comes later.")]
+    before: Annotated[int | None, Field(description="`before` of what came earlier; null where that is nothing.")]
 
 
 class Pruned(BaseModel):
@@ -328,7 +286,7 @@ class Token(BaseModel):
     model_config = ConfigDict(extra="allow")
 
     id: str
-    scope: Literal["read", "control"]
+    scope: Literal["read", "control", "tree"]  # tree: an agent's own, for its MCP server alone
     agents: Annotated[list[str] | None, Field(description="The ids of its agents; null for all.")]
     created: str
     expires: str | None

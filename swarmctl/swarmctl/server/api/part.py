@@ -19,12 +19,12 @@ from .. import problem
 from ..hub import Hub
 from ..settings import Settings
 from ..wire import Receive, Scope, Send
-from . import acts, agents, history, machine, tokens, upkeep
+from . import acts, agents, approvals, history, machine, money, sessions, tokens, upkeep
 from .answers import as_json, as_problem
 from .endings import Endings
 from .work import Work
 
-PARTS = (agents, acts, history, upkeep, machine, tokens)
+PARTS = (agents, acts, sessions, approvals, money, history, upkeep, machine, tokens)
 DOCUMENT = "/v1/openapi.json"
 REAP_SECONDS = 5.0  # uvloop has SIGCHLD to itself
 MOST_ERRORS = 20  # that are said of one request

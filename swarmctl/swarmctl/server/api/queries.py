@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from fastapi import Header, Path
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from swarm_store.log import FOREVER
 
 MOST_AGENTS, MOST_EVENTS = 1000, 1000  # on a page
+MOST_APPROVALS = 1000
 MOST_WAIT = 3600.0  # seconds that can be asked for; the server answers earlier
 MOST_NAMED = 100  # in one request: a head is 32 KB at most
 MOST_LINES = 1_000_000
@@ -36,6 +37,10 @@ AgentWord = Annotated[
 ]
 TokenId = Annotated[
     str, Path(description="As the list of tokens shows it.", min_length=1, max_length=64, examples=["k3f9x2ab"])
+]
+ApprovalId = Annotated[
+    str,
+    Path(description="An id, or the start of one that no other has.", min_length=1, max_length=64, examples=["k3m7"]),
 ]
 InputKey = Annotated[
     str | None,
@@ -139,7 +144,7 @@ class ListEvents(Query):
     ] = None
     type: Annotated[
         list[Annotated[str, Field(min_length=1, max_length=64)]],
-        Field(description="Only these types; output comes only where its type is asked for.", max_length=32),
+        Field(description="Only these types; output comes only where its type is asked for.", max_length=64),
     ] = []
     limit: Annotated[int, Field(description="How many at most.", ge=1, le=MOST_EVENTS)] = 100
     wait: Annotated[
@@ -156,6 +161,45 @@ class ListLastLines(Query):
     wait: Annotated[
         float, Field(description="Where there is none, wait so many seconds for one.", ge=0, le=MOST_WAIT)
     ] = 0.0
+
+
+class ReadConversation(Query):
+    after: Annotated[int | None, Field(description="What comes after this position.", ge=0, le=FOREVER - 1)] = None
+    before: Annotated[int | None, Field(description="The last ones before this position.", ge=0, le=FOREVER - 1)] = None
+    limit: Annotated[int, Field(description="How many at most.", ge=1, le=MOST_EVENTS)] = 200
+    wait: Annotated[
+        float, Field(description="Where nothing came after, wait so many seconds for it.", ge=0, le=MOST_WAIT)
+    ] = 0.0
+
+    @model_validator(mode="after")
+    def _one_way(self) -> ReadConversation:
+        if self.after is not None and self.before is not None:
+            raise ValueError("after and before exclude each other")
+        return self
+
+
+class ListApprovals(Query):
+    agent: Annotated[str | None, Field(description="Only this agent's.", min_length=1, max_length=64)] = None
+    all: Annotated[Truth, Field(description="The answered ones too.")] = False
+    limit: Annotated[int, Field(description="How many a page has.", ge=1, le=MOST_APPROVALS)] = 100
+    after: Annotated[
+        str | None, Field(description="`next` of the page before.", pattern=r"^[0-9]{1,18}$", examples=["100"])
+    ] = None
+
+
+class ShowUsage(Query):
+    agent: Annotated[
+        list[Annotated[str, Field(min_length=1, max_length=64)]],
+        Field(description="Only these agents, with all that they have spawned.", max_length=MOST_NAMED),
+    ] = []
+    by: Annotated[Literal["agent", "kind", "label", "day", "model"], Field(description="What is summed up.")] = "agent"
+    label: Annotated[str | None, Field(description="By this label's values.", min_length=1, max_length=63)] = None
+
+    @model_validator(mode="after")
+    def _of_a_label(self) -> ShowUsage:
+        if (self.by == "label") != (self.label is not None):
+            raise ValueError("by=label and label belong together")
+        return self
 
 
 class ListTokens(Query):

@@ -11,7 +11,7 @@ from swarm_store.log import Log
 from swarm_store.tokens import Token
 
 from ..wire import TOKEN
-from . import models
+from . import bodies, models
 from .answers import as_json, new_router
 from .queries import ListTokens, TokenId
 from .work import Here
@@ -20,7 +20,7 @@ router = new_router("tokens")
 
 
 @router.post("/tokens", response_model=models.NewToken, status_code=201)
-async def create_token(here: Here, request: Request, body: models.CreateToken) -> Response:
+async def create_token(here: Here, request: Request, body: bodies.CreateToken) -> Response:
     """Make a token, and tell it this once: the log has only its hash.
 
     It may be made with a token that controls everything, and whose uses are not counted; it ends with that one, whether

@@ -20,7 +20,7 @@ from swarm_store.retention import Policy
 from swarm_store.transfer import export, take_in
 
 from ... import pruning
-from . import models
+from . import bodies, models
 from .answers import LINES, NO_STORE, as_json, new_router, of_bytes, problems
 from .queries import ExportLog
 from .work import Here, Work
@@ -32,7 +32,7 @@ IN_MEMORY = 1 << 20  # bytes of an import; more is kept in a file
 
 
 @router.post("/prune", response_model=models.Pruned)
-async def prune_agents(here: Here, body: models.PruneAgents) -> Response:
+async def prune_agents(here: Here, body: bodies.PruneAgents) -> Response:
     """Delete ended agents with their output. What its policy may restart is not touched."""
     policy = Policy(body.older_than, body.keep, body.larger_than)
     labels = [f"{key}={value}" for key, value in body.labels.items()] if isinstance(body.labels, dict) else body.labels

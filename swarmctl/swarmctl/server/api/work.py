@@ -12,9 +12,11 @@ from typing import Annotated, TypeVar
 from fastapi import Depends, Request
 
 from swarm_store.log import Log
+from swarm_store.tokens import Token
 
 from ..hub import Hub
 from ..settings import Settings
+from ..wire import TOKEN
 
 T = TypeVar("T")
 READERS, WRITERS, LABOURERS = 4, 4, 8  # threads
@@ -89,3 +91,11 @@ async def _work(request: Request) -> Work:
 
 
 Here = Annotated[Work, Depends(_work)]
+
+
+def by_whom(request: Request, given: str | None) -> str | None:
+    """Who asks, as the log keeps it: what they call themselves, and the token, which nobody can make up."""
+    token: Token | None = request.scope.get(TOKEN)
+    if token is None:
+        return given
+    return f"{given} (token {token.id})" if given else f"token {token.id}"

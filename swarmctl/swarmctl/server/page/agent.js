@@ -1,5 +1,6 @@
 /**
- * One agent: who it is, what can be done with it, its output, its runs and events, all that is known of it.
+ * One agent: who it is, what can be done with it, its conversation if it is of a kind, its output, its runs and events,
+ * all that is known of it.
  */
 
 import * as actions from "./actions.js";
@@ -7,13 +8,15 @@ import { LIVE, ageOf, endingOf, statusOf, titleOf } from "./agents.js";
 import { el, replace, setText } from "./dom.js";
 import { detailsPanel, eventsOf, facts, historyPanel } from "./known.js";
 import { setState } from "./list.js";
+import { Talk } from "./talk.js";
 import { Terminal } from "./terminal.js";
 import { commandLine, span } from "./text.js";
 
 const TABS = [
-  ["output", "Output", "1"],
-  ["history", "Runs and events", "2"],
-  ["details", "Details", "3"],
+  ["talk", "Conversation"], // of AI agents alone
+  ["output", "Output"],
+  ["history", "Runs and events"],
+  ["details", "Details"],
 ];
 const DEEDS = [
   ["send", "Send input", "i"],
@@ -24,13 +27,14 @@ const DEEDS = [
 ];
 
 export class AgentView {
-  constructor(id, { onClose, onState, rights }) {
+  constructor(id, { onClose, onState, rights, mayAnswer }) {
     this.id = id;
     this.agent = null;
     this.rights = rights;
+    this.mayAnswer = mayAnswer;
     this.onClose = onClose;
     this.onState = onState;
-    this.tab = "output";
+    this.tab = "output"; // until it is known what it is
     this.element = this.#frame();
     this.timer = setInterval(() => this.#age(), 1000);
   }
@@ -38,6 +42,30 @@ export class AgentView {
   close() {
     clearInterval(this.timer);
     this.terminal?.close();
+    this.talk?.close();
+  }
+
+  /** Try again now what waits for the server. */
+  retry() {
+    this.terminal?.source.retry();
+    this.talk?.source.retry();
+  }
+
+  /** To where the next turn is written. */
+  write() {
+    if (this.rights() === "read") return;
+    this.show("talk");
+    this.talk.write();
+  }
+
+  /** The n-th of the tabs that are there. */
+  showNth(n) {
+    const tab = [...this.tabs.children].filter((one) => !one.hidden)[n];
+    if (tab && this.agent) this.show(tab.dataset.name);
+  }
+
+  #panel(name) {
+    return this.panels.find((panel) => panel.id === `panel-${name}`);
   }
 
   #frame() {
@@ -66,15 +94,16 @@ export class AgentView {
     this.tabs = el(
       "div",
       { class: "tabs", role: "tablist", "aria-label": "Agent" },
-      TABS.map(([name, text, key]) =>
+      TABS.map(([name, text]) =>
         el(
           "button",
           {
             type: "button",
             role: "tab",
             id: `tab-${name}`,
+            hidden: name === "talk",
+            "data-name": name,
             "aria-controls": `panel-${name}`,
-            "aria-keyshortcuts": key,
             "aria-selected": "false",
             onclick: () => this.show(name),
           },
@@ -142,8 +171,19 @@ export class AgentView {
     replace(this.facts, facts(agent));
     this.#age();
     this.refreshDeeds();
+    if (!before) this.#begin(agent);
+    this.talk?.update(agent);
     if (!before) this.show(this.tab);
-    else if (this.tab !== "output" && JSON.stringify(before) !== JSON.stringify(agent)) this.show(this.tab);
+    else if (!["output", "talk"].includes(this.tab) && JSON.stringify(before) !== JSON.stringify(agent)) this.show(this.tab);
+  }
+
+  /** An AI agent opens on its conversation; the tabs' keys are their numbers. */
+  #begin(agent) {
+    const talk = [...this.tabs.children].find((tab) => tab.dataset.name === "talk");
+    talk.hidden = !agent.kind;
+    if (agent.kind) this.tab = "talk";
+    const shown = [...this.tabs.children].filter((tab) => !tab.hidden);
+    for (const [n, tab] of shown.entries()) tab.setAttribute("aria-keyshortcuts", String(n + 1));
   }
 
   refreshDeeds() {
@@ -175,33 +215,44 @@ export class AgentView {
     }
     for (const panel of this.panels) panel.hidden = panel.id !== `panel-${name}` || !this.agent;
     if (!this.agent) return;
+    if (name === "talk") this.#talk();
     if (name === "output") this.#output();
     if (name === "history") this.#history();
-    if (name === "details") replace(this.panels[2], detailsPanel(this.agent));
+    if (name === "details") replace(this.#panel("details"), detailsPanel(this.agent));
   }
 
   #tabKey(event) {
     const by = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
     if (!by) return;
-    const tabs = [...this.tabs.children];
+    const tabs = [...this.tabs.children].filter((tab) => !tab.hidden);
     const next = tabs[(tabs.indexOf(document.activeElement) + by + tabs.length) % tabs.length];
     next.focus();
     next.click();
   }
 
+  #talk() {
+    if (this.talk) return this.talk.draw();
+    const { onState, rights, mayAnswer } = this;
+    this.talk = new Talk(this.agent, { onState, rights, mayAnswer });
+    this.#panel("talk").append(this.talk.element);
+    this.talk.update(this.agent);
+    this.talk.open();
+    return null;
+  }
+
   #output() {
     if (!this.terminal) {
       this.terminal = new Terminal(this.agent, { onState: this.onState });
-      this.panels[0].append(this.terminal.element);
+      this.#panel("output").append(this.terminal.element);
       this.terminal.open();
     }
     this.terminal.view.draw();
   }
 
   async #history() {
-    const panel = this.panels[1];
+    const panel = this.#panel("history");
     try {
-      replace(panel, historyPanel(await eventsOf(this.id)));
+      replace(panel, historyPanel(await eventsOf(this.agent)));
     } catch (error) {
       replace(panel, el("p", { class: "fault" }, error.line ?? error.message));
     }

@@ -18,8 +18,14 @@ export function titleOf(agent) {
   return visible(agent.name || agent.id);
 }
 
-/** How an agent ended: its signal or exit status; empty while it lives. */
+/** Whether an agent does nothing until somebody answers what it asks. */
+export function asks(agent) {
+  return agent.state === "waiting" && agent.waiting_for === "approval";
+}
+
+/** How an agent ended, its signal or exit status; of one that waits, what for; else nothing. */
 export function endingOf(agent) {
+  if (agent.state === "waiting" && agent.waiting_for) return `for ${visible(agent.waiting_for)}`;
   if (!agent.ended_at) return "";
   return agent.signal ? visible(agent.signal) : agent.exit_code === null ? "exit ?" : `exit ${agent.exit_code}`;
 }

@@ -51,7 +51,7 @@ export function ask({ title, body = [], confirm, act, isDanger = false, isWide =
     dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
     document.body.append(dialog);
     dialog.showModal();
-    (form.querySelector("[autofocus], input, textarea, select") ?? go).focus();
+    (form.querySelector("[autofocus]") ?? form.querySelector("input, textarea, select") ?? go).focus();
   });
 }
 

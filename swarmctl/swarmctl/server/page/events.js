@@ -19,13 +19,20 @@ const KINDS = {
   "agent:lost": "bad",
   "agent:crash_looped": "bad",
   "record:lost": "bad",
+  "approval:requested": "warn",
+  "approval:granted": "good",
+  "approval:denied": "bad",
+  "budget:warned": "warn",
+  "budget:exhausted": "bad",
+  "quota:reached": "warn",
+  "session:stopped": "bad",
 };
 
 const WORDS = {
   "agent:spawned": (data) => `spawned: ${commandLine(data.command)}`,
   "agent:starting": (data) => `starting, run ${data.run}`,
   "agent:started": (data) => `started, run ${data.run}`,
-  "agent:waiting": () => "is waiting",
+  "agent:waiting": (data) => `waits${data.for ? ` for ${visible(data.for)}` : ""}`,
   "agent:resumed": () => "goes on",
   "agent:adopted": (data) => `adopted by a new daemon (${data.epoch})`,
   "agent:signalled": (data) => `got ${visible(data.signal)} (${visible(data.reason)})`,
@@ -39,7 +46,24 @@ const WORDS = {
   "agent:restart_withdrawn": () => "is restarted no more, on request",
   "agent:restarted": (data) => `restarted as run ${data.run} (${visible(data.reason)})`,
   "agent:removed": () => "removed",
+  "session:started": (data) => `the session ${data.resumed ? "goes on" : "begins"}: ${visible(data.session)}`,
+  "session:closed": (data) => `takes no more turns in run ${data.run}: ${visible(data.reason)}`,
+  "session:stopped": (data) => `begins no further turn: ${visible(data.reason)}`,
+  "turn:sent": (data) => `was sent a turn${data.by ? ` by ${visible(data.by)}` : ""}`,
+  "turn:started": (data) => `turn ${data.turn} begins${data.again ? " again" : ""}`,
+  "turn:completed": (data) => `turn ${data.turn}: ${visible(data.outcome)}${data.reason ? `, ${visible(data.reason)}` : ""}`,
+  "interrupt:requested": (data) => `was asked to stop${data.by ? ` by ${visible(data.by)}` : ""}`,
+  "approval:requested": (data) => `asks to use ${visible(data.tool)}: ${visible(data.title)}`,
+  "approval:granted": (data) => `was allowed ${visible(data.approval)} by ${visible(data.rule ?? data.by ?? "somebody")}`,
+  "approval:denied": (data) => `was denied ${visible(data.approval)} by ${visible(data.rule ?? data.by ?? "somebody")}`,
+  "approval:voided": (data) => `asks no more for ${visible(data.approval)}: ${visible(data.reason)}`,
+  "quota:reached": (data) => `has no quota${data.until ? ` until ${visible(data.until)}` : ""}: ${visible(data.reason)}`,
+  "budget:warned": (data) => `has nearly spent its budget of ${visible(data.limit)}`,
+  "budget:exhausted": (data) => `has spent its budget of ${visible(data.limit)}`,
 };
+
+/** What happened to an AI agent, without what was said. */
+export const LIFE = Object.keys(WORDS);
 
 function howEnded(data) {
   const how = data.signal
@@ -63,6 +87,7 @@ function briefly(seconds) {
 /** new, live, warn, bad, good or plain: how an event is coloured. */
 export function kindOf(event) {
   if (event.type === "agent:exited") return { completed: "good", failed: "bad" }[event.data.outcome] ?? "plain";
+  if (event.type === "turn:completed") return event.data.outcome === "completed" ? "good" : "bad";
   return KINDS[event.type] ?? "plain";
 }
 

@@ -4,17 +4,18 @@
 
 import { tokensOf } from "./agents.js";
 import { el } from "./dom.js";
-import { kindOf, sentence } from "./events.js";
+import { LIFE, kindOf, sentence } from "./events.js";
 import { get } from "./session.js";
 import { bytes, clock, commandLine, day, number, span, visible } from "./text.js";
 
 const MOST_EVENTS = 5000;
 
-/** All that happened to an agent, its output apart. */
-export async function eventsOf(id) {
+/** All that happened to an agent, its output apart, and what was said in its conversation. */
+export async function eventsOf({ id, kind }) {
   const events = [];
+  const types = kind ? LIFE.map((type) => ["type", type]) : [];
   for (let after = 0; events.length < MOST_EVENTS;) {
-    const got = await get(`/v1/events?${new URLSearchParams({ agent: id, after, limit: 1000 })}`);
+    const got = await get(`/v1/events?${new URLSearchParams([["agent", id], ["after", after], ["limit", 1000], ...types])}`);
     events.push(...got.events);
     if (!got.events.length || got.next === after) break;
     after = got.next;
@@ -33,6 +34,8 @@ export function facts(agent) {
     agent.parent && el("a", { href: `#/agents/${encodeURIComponent(agent.parent)}` }, visible(agent.parent));
   const known = [
     ["id", agent.id],
+    agent.kind && ["kind", visible(agent.kind)],
+    agent.model && ["model", visible(agent.model)],
     ["run", agent.run],
     agent.restart !== "no" && ["restart", restarts(agent)],
     tokens !== null && ["tokens", number(tokens)],

@@ -4,10 +4,12 @@
  *     session   token and requests            agents    all agents, folded     list      their rows
  *     streams   pages and followers           lines, window, layout            output    rows of output on screen
  *     sse, ansi, text, colours: pure          source, terminal                 agent     one agent
+ *     conversation   items of a session: pure   talk   one on screen   asked, approvals   what is asked, and answers
  */
 
 import { AgentView } from "./agent.js";
-import { Agents, titleOf } from "./agents.js";
+import { Agents, asks, titleOf } from "./agents.js";
+import { Approvals } from "./approvals.js";
 import { ask, field, input, toast } from "./dialogs.js";
 import { byId, el, replace, setText } from "./dom.js";
 import { listen, showKeys } from "./keys.js";
@@ -32,30 +34,52 @@ const rights = () => info.rights ?? "control";
 const lasts = new LastLines(() => list.draw());
 const list = new AgentList(agents, lasts, { onOpen: (id) => go(id), onSpawn: () => doSpawn() });
 const timeline = new Timeline(agents);
+const mayAnswer = () => rights() !== "read" && !isNarrow;
+const approvals = new Approvals(agents, { mayAnswer });
 const wide = matchMedia("(min-width: 1100px)");
 
+let shown = null; // what is on the screen: its place, and the agent's id
+
+/** Show it at once: the next key is for what is there then, and `hashchange` comes later. */
 function go(id) {
   location.hash = id ? `#/agents/${encodeURIComponent(id)}` : "#/";
+  route();
 }
 
 function route() {
   const id = decodeURIComponent(/^#\/agents\/(.+)$/.exec(location.hash)?.[1] ?? "");
-  const place = id ? "one" : location.hash === "#/timeline" ? "events" : "all";
+  const isAsked = /^#\/?approvals$/.test(location.hash);
+  const place = id ? "one" : isAsked ? "asking" : location.hash === "#/timeline" ? "events" : "all";
+  byId("to-approvals").toggleAttribute("aria-current", place === "asking");
   byId("to-agents").toggleAttribute("aria-current", place === "all");
   byId("to-timeline").toggleAttribute("aria-current", place === "events");
-  if (view && view.id === id) return;
+  if (shown === `${place} ${id}`) return;
+  shown = `${place} ${id}`;
   view?.close();
   view = null;
   list.open(id || null);
   if (id) openAgent(id);
+  else if (isAsked) replace(byId("main"), approvals.element);
   else replace(byId("main"), list.element, timeline.element);
+  if (!isAsked) approvals.close();
+  else if (follower) approvals.open();
   byId("main").className = `layout ${place}`;
   followTimeline();
-  if (!id) document.title = "swarmctl";
+  showTitle();
+}
+
+/** The title has how many wait for an answer, and so has the way to where it is given. */
+function showTitle() {
+  const count = [...agents.byId.values()].filter(asks).length;
+  const agent = view && agents.byId.get(view.id);
+  document.title = `${count ? `(${count}) ` : ""}${agent ? `${titleOf(agent)} \u00b7 ` : ""}swarmctl`;
+  byId("asked").hidden = !count;
+  setText(byId("asked"), String(count));
+  byId("to-approvals").title = count ? `${count} ${count === 1 ? "agent waits" : "agents wait"} for an answer` : "";
 }
 
 function openAgent(id) {
-  view = new AgentView(id, { onClose: () => go(null), onState: showLink, rights });
+  view = new AgentView(id, { onClose: () => go(null), onState: showLink, rights, mayAnswer });
   replace(byId("main"), list.element, view.element);
   if (isNarrow) onlyOne();
   refresh();
@@ -63,7 +87,7 @@ function openAgent(id) {
 
 /** The timeline is followed while it is to be seen. */
 function followTimeline() {
-  const isSeen = follower && !view && (wide.matches || location.hash === "#/timeline");
+  const isSeen = follower && !view && byId("main").className !== "layout asking" && (wide.matches || location.hash === "#/timeline");
   if (isSeen) timeline.open();
   else timeline.close();
 }
@@ -71,10 +95,10 @@ function followTimeline() {
 function refresh() {
   list.draw();
   timeline.draw();
+  showTitle();
   if (!view) return;
   const agent = agents.byId.get(view.id);
   if (agent || agents.isWhole) view.update(agent);
-  if (agent) document.title = `${titleOf(agent)} \u00b7 swarmctl`;
 }
 
 /** Show whether the server is heard, and ask for a token where it wants another. */
@@ -103,7 +127,7 @@ function showLink(state, error, wait) {
 
 function retry() {
   follower?.retry();
-  view?.terminal?.source.retry();
+  view?.retry();
 }
 
 function start() {
@@ -131,7 +155,8 @@ function start() {
     },
     () => {},
   );
-  if (view) view.terminal?.source.retry();
+  if (view) view.retry();
+  if (/^#\/?approvals$/.test(location.hash)) approvals.open();
   followTimeline();
 }
 
@@ -180,7 +205,7 @@ async function askToken(why) {
   const open = view?.id;
   if (open) {
     view.close();
-    view = null;
+    view = shown = null;
     route();
   }
 }
@@ -198,6 +223,7 @@ function step(by) {
 
 function search() {
   const find = view && view.tab === "output" ? byId("find") : list.search;
+  if (!find.isConnected) return false;
   find.focus();
   find.select();
 }
@@ -207,7 +233,7 @@ byId("help").addEventListener("click", showKeys);
 byId("spawn").addEventListener("click", doSpawn);
 byId("skip").addEventListener("click", (event) => {
   event.preventDefault();
-  (view?.terminal?.view.element ?? list.scroller).focus();
+  (view?.talk && view.tab === "talk" ? view.talk.scroller : (view?.terminal?.view.element ?? list.scroller)).focus();
 });
 addEventListener("hashchange", () => {
   if (new URLSearchParams(location.hash.slice(1)).get("token")) {
@@ -223,6 +249,7 @@ const term =
   (name, ...given) =>
   () =>
     view?.terminal && view.tab === "output" ? void view.terminal[name](...given) : false;
+const ends = (name) => () => (view?.talk && view.tab === "talk" ? void view.talk[name]() : term(name)());
 listen({
   "?": showKeys,
   "/": search,
@@ -234,13 +261,15 @@ listen({
   l: () => void (location.hash = "#/timeline"),
   Enter: (event) => (!view && list.selected && event.target === document.body ? go(list.selected) : false),
   Escape: () => (location.hash.length > 2 ? go(null) : false),
-  1: () => view?.show("output"),
-  2: () => view?.show("history"),
-  3: () => view?.show("details"),
+  1: () => view?.showNth(0),
+  2: () => view?.showNth(1),
+  3: () => view?.showNth(2),
+  4: () => view?.showNth(3),
+  A: () => void (location.hash = "#/approvals"),
   c: deed("cancel"),
   s: deed("signal"),
   r: deed("restart"),
-  i: deed("send"),
+  i: () => (view?.talk ? view.write() : deed("send")()),
   Delete: deed("remove"),
   f: term("toggle", "follow"),
   t: term("toggle", "times"),
@@ -248,8 +277,8 @@ listen({
   x: term("toggle", "raw"),
   o: term("toggle", "stdout"),
   e: term("toggle", "stderr"),
-  g: term("first"),
-  G: term("last"),
+  g: ends("first"),
+  G: ends("last"),
   p: term("search", -1),
   N: term("search", 1),
   d: () => (view?.terminal ? view.terminal.download() : false),

@@ -7,6 +7,8 @@ import { el } from "./dom.js";
 import { newKey, post } from "./session.js";
 import { commandLine, needsShell, seconds, size, words } from "./text.js";
 
+const KINDS = ["claude", "codex", "opencode", "gemini"];
+
 /** Ask what to spawn; resolves with the agent, null where nothing was. */
 export function spawn() {
   const keys = new Map(); // body → its idempotency key
@@ -35,15 +37,36 @@ export function spawn() {
       command.form.requestSubmit();
     }
   });
+  const kind = choice("kind", [["", "a command"], ...KINDS, ["other", "another: a profile, acp:COMMAND, api:PROFILE"]]);
+  const ofCommand = el(
+    "div",
+    { class: "fields" },
+    field("Command", command),
+    preview,
+    field("Run it as", how),
+    check("input", "takes input: its stdin stays open"),
+  );
+  const ofKind = agentFields();
+  const change = () => {
+    ofCommand.hidden = kind.value !== "";
+    ofKind.hidden = kind.value === "";
+    ofKind.querySelector("[name=other]").closest(".field").hidden = kind.value !== "other";
+  };
+  kind.addEventListener("change", change);
+  change();
   return ask({
     title: "Spawn an agent",
     isWide: true,
     body: [
-      field("Command", command),
-      preview,
-      el("div", { class: "pair" }, field("Run it as", how), field("Name", input("name", { placeholder: "optional" }))),
-      field("Labels", input("labels", { placeholder: "team=web kind=build" })),
-      check("input", "takes input: its stdin stays open"),
+      field("What", kind),
+      ofCommand,
+      ofKind,
+      el(
+        "div",
+        { class: "pair" },
+        field("Name", input("name", { placeholder: "optional" })),
+        field("Labels", input("labels", { placeholder: "team=web kind=build" })),
+      ),
       more(),
     ],
     confirm: "Spawn",
@@ -56,6 +79,44 @@ export function spawn() {
       return agent;
     },
   });
+}
+
+/** What an AI agent is told, and may. */
+function agentFields() {
+  const prompt = area("prompt", { rows: "4", placeholder: "What it is to do" });
+  prompt.addEventListener("keydown", (event) => {
+    if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
+      event.preventDefault();
+      prompt.form.requestSubmit();
+    }
+  });
+  return el(
+    "div",
+    { class: "fields" },
+    field("Kind", input("other", { placeholder: "acp:my-agent --acp" })),
+    field("Prompt", prompt),
+    el(
+      "div",
+      { class: "pair" },
+      field("Model", input("model", { placeholder: "the kind's own" })),
+      field(
+        "What it asks to be allowed",
+        choice("approve", [
+          ["ask", "is asked here"],
+          ["auto-read", "reading is allowed"],
+          ["all", "all is allowed"],
+          ["never", "all is denied"],
+        ]),
+      ),
+    ),
+    el(
+      "div",
+      { class: "pair" },
+      field("Allow unasked", area("allow", { rows: "1", placeholder: "Bash(git *)" }), "A rule a line"),
+      field("Deny unasked", area("deny", { rows: "1", placeholder: "Bash(git push*)" }), "A rule a line"),
+    ),
+    check("stay", "stays, and waits for more turns"),
+  );
 }
 
 function more() {
@@ -102,10 +163,8 @@ function commandOf(text, how) {
 /** The body of the request, with what was filled in alone. Throws Error where that cannot be. */
 export function bodyOf(form) {
   const text = (name) => form.get(name)?.trim() ?? "";
-  const command = commandOf(form.get("command"), form.get("how"));
-  if (!command.length) throw new Error("there is no command; write what is to be run");
   const body = {
-    command,
+    ...(form.get("kind") ? agentOf(form) : commandBody(form)),
     labels: pairs(words(text("labels")), "label"),
     env: pairs(form.get("env").split("\n").filter(Boolean), "variable"),
   };
@@ -115,11 +174,30 @@ export function bodyOf(form) {
   for (const name of ["cpu", "tasks", "max_restarts"]) body[name] = numeric(text(name), name);
   if (text("restart") !== "no") body.restart = text("restart");
   if (body.silence !== null) body.on_silence = text("on_silence");
-  if (form.get("stdin")) body.stdin = form.get("stdin");
-  if (form.get("input")) body.input = true;
+  if (form.get("stdin") && !form.get("kind")) body.stdin = form.get("stdin");
   return Object.fromEntries(
     Object.entries(body).filter(([, value]) => value !== null && value !== "" && !isEmpty(value)),
   );
+}
+
+function commandBody(form) {
+  const command = commandOf(form.get("command"), form.get("how"));
+  if (!command.length) throw new Error("there is no command; write what is to be run");
+  return { command, input: form.get("input") ? true : null };
+}
+
+function agentOf(form) {
+  const kind = form.get("kind") === "other" ? form.get("other").trim() : form.get("kind");
+  if (!kind) throw new Error("there is no kind; write a profile, acp:COMMAND or api:PROFILE");
+  if (!form.get("prompt").trim()) throw new Error("there is no prompt; write what it is to do");
+  const rules = (name) => {
+    const given = form.get(name).split("\n").map((line) => line.trim()).filter(Boolean);
+    return given.length ? given : null;
+  };
+  return {
+    ...{ agent: kind, prompt: form.get("prompt"), model: form.get("model").trim(), approve: form.get("approve") },
+    ...{ allow: rules("allow"), deny: rules("deny"), stay: form.get("stay") ? true : null, by: "page" },
+  };
 }
 
 function isEmpty(value) {

@@ -26,6 +26,15 @@ export function visible(text) {
   return String(text ?? "").replace(STEERING, picture);
 }
 
+/** A text of several lines, with everything in them that could steer made visible. */
+export function lines(text) {
+  return String(text ?? "")
+    .replaceAll("\r\n", "\n")
+    .split(/([\n\t])/)
+    .map((part, i) => (i % 2 ? part : visible(part)))
+    .join("");
+}
+
 /** Whether a character steers. */
 export function steers(char) {
   STEERING.lastIndex = 0;

@@ -53,7 +53,7 @@ class Records:
 
     def read(self, log: Log, facts: Facts, start: int, most: int) -> Page:
         records, after = _records(log, self.bell, facts.head, start, most)
-        return Page(after, b",".join(_json(_message(record)) for record in records), _time(records))
+        return Page(after, b",".join(_json(message(record)) for record in records), _time(records))
 
 
 class Output:
@@ -132,14 +132,23 @@ def _records(
         page = log.read(stream, start=start, until=head, types=types or (), limit=RECORDS)
         for record in page:
             found.append(record)
-            size += len(record.payload or b"") + 100
+            size += len(record.payload or b"") + (100 if record.key is None else 100 + weight(record.data))
             if size >= most:
                 return found, record.offset + 1
         start = page[-1].offset + 1 if len(page) == RECORDS else head
     return found, max(start, head)
 
 
-def _message(record: Record) -> dict[str, Any]:
+def weight(data: object) -> int:
+    """About how many bytes what was said takes: what an agent has said may be long, and its tools' inputs too."""
+    if isinstance(data, dict):
+        return sum(len(key) + weight(value) for key, value in data.items())
+    if isinstance(data, list):
+        return sum(map(weight, data))
+    return len(data) if isinstance(data, str) else 8
+
+
+def message(record: Record) -> dict[str, Any]:
     """A record for programs: output as `text` where it is UTF-8 by itself, else in `base64`."""
     if record.payload is None:
         return record_as_data(record)

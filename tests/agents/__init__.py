@@ -1,0 +1,1 @@
+"""Real agents: claude, codex, opencode and gemini as npm has them, against the canned API. `make test-agents`."""
