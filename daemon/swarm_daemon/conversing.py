@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 
-from swarm_store import conversation, events, lifecycle, registry, sessions
+from swarm_store import approvals, budgets, conversation, events, lifecycle, registry, sessions
 from swarm_store.errors import AnsweredLate, IllegalTransition, NotPossible, SwarmError
 from swarm_store.follow import follow
 
@@ -37,7 +37,7 @@ def send_turn(log: Log, agent: Agent, text: str, *, by: str | None, producer: Pr
     earlier = sessions.sent_by(log, agent["id"], producer) if producer is not None else None
     if earlier is not None:
         return earlier
-    why_not = sessions.may_begin(log, agent["id"])
+    why_not = budgets.may_begin(log, agent["id"])
     if why_not is not None:
         raise NotPossible(f"agent {agent['id']} takes no turn: {why_not}", "raise that, or spawn another")
     if agent["state"] in lifecycle.TERMINAL and agent["kind"] is not None:
@@ -50,14 +50,14 @@ def send_turn(log: Log, agent: Agent, text: str, *, by: str | None, producer: Pr
 
 
 def answer(log: Log, word: str, **said: Any) -> Approval:
-    """Answer an approval, as sessions.answer; an ended agent whose turn has waited for it goes on in a new run.
+    """Answer an approval, as approvals.answer; an ended agent whose turn has waited for it goes on in a new run.
 
-    Raises as sessions.answer; CannotStart after the answer was given: it waits then for the next run.
+    Raises as approvals.answer; CannotStart after the answer was given: it waits then for the next run.
     """
     try:
-        answered = sessions.answer(log, word, **said)
+        answered = approvals.answer(log, word, **said)
     except AnsweredLate:
-        _go_on(log, sessions.approval(log, word)["agent"])
+        _go_on(log, approvals.resolve(log, word)["agent"])
         raise
     _go_on(log, answered["agent"])
     return answered

@@ -11,7 +11,7 @@ from typing import Any
 from . import session_events as said
 from .clock import rfc3339
 from .events import Record
-from .lifecycle import CANCELLED
+from .lifecycle import CANCELLED, LIVE, SPAWNED
 
 Session = dict[str, Any]  # see `new`
 Approval = dict[str, Any]  # see `asked`
@@ -197,6 +197,11 @@ def answered(approval: Approval, record: Record) -> Approval:
     state = GRANTED if record.type == said.APPROVAL_GRANTED else DENIED
     answer = {"state": state, "answer_input": record.data.get("input"), "answered_at": rfc3339(record.time)}
     return {**approval, **kept, **answer}
+
+
+def comes_in(agent: dict[str, Any]) -> dict[str, Any]:
+    """In which of the agent's runs something comes, and whether that is over; a run that is to begin is for it."""
+    return {"in_run": agent["run"] - (agent["state"] == SPAWNED), "ended": agent["state"] not in LIVE}
 
 
 def wants_run(session: Session, agent: dict[str, Any]) -> bool:

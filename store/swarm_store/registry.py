@@ -136,6 +136,11 @@ def agents_and_head(log: Log) -> tuple[list[Agent], int]:
     return [whole(decode(row[1])) for row in rows if row[1] is not None], rows[0][0] or 0
 
 
+def tree(log: Log, agent_id: str) -> list[Agent]:
+    """The agent and all below it, in the order they were spawned."""
+    return [whole(decode(row[0])) for row in log.query(sql.TREE, {"id": agent_id})]
+
+
 def counts(log: Log) -> dict[str, int]:
     """How many agents are in each state that any is in."""
     return dict(log.query(sql.COUNT_STATES))

@@ -20,12 +20,17 @@ if TYPE_CHECKING:
 _ANSWERS = (said.APPROVAL_GRANTED, said.APPROVAL_DENIED, said.APPROVAL_VOIDED, said.APPROVAL_DELIVERED)
 
 
+def stored(database: sqlite3.Connection, agent_id: str) -> conversation.Session | None:
+    """The agent's session as its row has it; None where nothing has been said of one."""
+    row = database.execute(sql.SESSION, {"agent_id": agent_id}).fetchone()
+    return decode(row[0]) if row else None
+
+
 def project(database: sqlite3.Connection, record: Record) -> None:
     """Bring the rows up to an event of an agent's own streams."""
     if record.type not in said.SESSION_TYPES or record.key is None:
         return
-    row = database.execute(sql.SESSION, {"agent_id": record.key}).fetchone()
-    session = conversation.apply(decode(row[0]) if row else None, record)
+    session = conversation.apply(stored(database, record.key), record)
     facts = {"agent_id": record.key, "waiting": conversation.waits(session), "session": encode(session)}
     database.execute(sql.PUT_SESSION, facts)
     if record.type == said.APPROVAL_REQUESTED:

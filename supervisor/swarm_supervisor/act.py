@@ -176,13 +176,13 @@ class Act:
 
     def _time_out(self, agent_id: str) -> None:
         """Deny what nobody has answered in time; the look that follows begins the run that is told so."""
-        from swarm_store import sessions
+        from swarm_store import approvals
 
         self._timing.discard(agent_id)
         try:
-            for approval, due in sessions.due(self.log, agent_id).items():
+            for approval, due in approvals.due(self.log, agent_id).items():
                 if due <= now():
-                    sessions.deny_late(self.log, approval)
+                    approvals.deny_late(self.log, approval)
         except NoSuchApproval:
             pass  # the agent was removed just now
         self._look(agent_id)

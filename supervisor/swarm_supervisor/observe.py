@@ -55,12 +55,12 @@ def _turns(log: Log, agent: Agent, run: Run) -> tuple[bool, bool, int | None]:
     """Of an ended agent turn_waits, is_idle and due: see Seen."""
     if agent["kind"] is None or agent["state"] not in TERMINAL:
         return False, False, None
-    from swarm_store import conversation, sessions  # only agents of a kind pay for them
+    from swarm_store import approvals, budgets, conversation, sessions  # only agents of a kind pay for them
 
     session = sessions.get(log, agent["id"]) or conversation.new(agent["id"])
-    may_begin = sessions.may_begin(log, agent["id"]) is None
+    may_begin = budgets.may_begin(log, agent["id"]) is None
     has_work = may_begin and conversation.is_open(session)
-    due = min(sessions.due(log, agent["id"]).values(), default=None) if session["pending"] else None
+    due = min(approvals.due(log, agent["id"]).values(), default=None) if session["pending"] else None
     return may_begin and conversation.wants_run(session, agent), not has_work and not _stays(run), due
 
 

@@ -16,7 +16,7 @@ from typing import Any
 from swarm_daemon import launch, worktrees
 from swarm_daemon.run import Run
 from swarm_daemon.spawn import Around
-from swarm_store import events, lifecycle, registry, sessions
+from swarm_store import approvals, events, lifecycle, registry
 from swarm_store.errors import CannotStart, NotPossible, SwarmError
 from swarm_store.events import Record
 from swarm_store.fold import Agent
@@ -76,7 +76,7 @@ def main(arguments: Sequence[str]) -> int:
 def _waiting(home: Home, agent_id: str, run: int, what: str, approval: str | None = None) -> None:
     with Log(home, create=False) as log:
         agent = registry.get(log, agent_id)
-        asked = [one for one in sessions.approvals(log, agent_id=agent_id) if one["id"] == approval]
+        asked = [one for one in approvals.asked(log, agent_id=agent_id) if one["id"] == approval]
         is_waiting = asked if approval else agent is not None and agent["state"] == lifecycle.WAITING
         if agent is None or agent["run"] != run or not is_waiting:
             return

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from swarm_daemon import conversing
-from swarm_store import registry, sessions
+from swarm_store import approvals, registry
 from swarm_store import session_events as said
 from swarm_store.conversation import DENIED, GRANTED, PENDING, VOIDED, Approval
 from swarm_store.errors import NoSuchApproval
@@ -26,17 +26,17 @@ COLUMNS = ("ID", "AGENT", "AGE", "STATE", "TOOL", "WHAT")
 COLOURS = {PENDING: "yellow", GRANTED: "green", DENIED: "red"}
 
 
-def with_names(log: Log, approvals: Iterable[Approval]) -> list[Approval]:
+def with_names(log: Log, asked: Iterable[Approval]) -> list[Approval]:
     """Approvals with the `name` of whoever asks."""
     found = []
-    for one in approvals:
+    for one in asked:
         agent = registry.get(log, one["agent"])
         found.append({**one, "name": agent["name"] if agent else None})
     return found
 
 
 def answer(approval_id: str, *, granted: bool, **given: Any) -> Approval:
-    """Answer an approval, here or where the swarm is; it with its agent's name. Raises as sessions.answer."""
+    """Answer an approval, here or where the swarm is; it with its agent's name. Raises as approvals.answer."""
     if far := elsewhere.far():
         return far.answer(approval_id, granted=granted, **given)
     with home.writing() as log:
@@ -46,7 +46,7 @@ def answer(approval_id: str, *, granted: bool, **given: Any) -> Approval:
 def followed(log: Log, agent_id: str | None = None, *, all: bool = False) -> Iterator[list[Approval]]:
     """The pending approvals, or all; then each that is asked, or of which something is said, as it is then."""
     start = log.position() + 1
-    yield with_names(log, sessions.approvals(log, agent_id=agent_id, pending=not all))
+    yield with_names(log, approvals.asked(log, agent_id=agent_id, pending=not all))
     for page in follow_all(log, start, types=TYPES, key=agent_id, lifecycle=True):
         yield with_names(log, _told_of(log, page))
 
@@ -55,7 +55,7 @@ def _told_of(log: Log, page: list[Record]) -> list[Approval]:
     found = []
     for approval_id in dict.fromkeys(record.data["approval"] for record in page):
         try:
-            found.append(sessions.approval(log, approval_id))
+            found.append(approvals.resolve(log, approval_id))
         except NoSuchApproval:
             continue  # its agent was removed
     return found

@@ -29,11 +29,11 @@ def complete_agent(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]
 
 def complete_approval(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]:
     """Ids of pending approvals that begin so, with what they are for; it must never fail."""
-    from swarm_store import sessions
+    from swarm_store import approvals
 
     try:
         with home.reading() as log:
-            found = sessions.approvals(log)
+            found = approvals.asked(log)
     except Exception:
         return []
     what = ((one["id"], f"{one['agent']} {one['tool']} {one['title']}"[:60]) for one in found)

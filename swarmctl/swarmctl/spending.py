@@ -15,7 +15,7 @@ MICROS = 1_000_000  # of a dollar
 SUMMED = (*COUNTED, "cost", "unpriced")
 GROUPS = ("agent", "kind", "label", "day", "model")
 
-Row = dict[str, Any]  # of sessions.usage: agent, day, model, and SUMMED
+Row = dict[str, Any]  # of budgets.usage: agent, day, model, and SUMMED
 Sums = dict[str, int]
 
 

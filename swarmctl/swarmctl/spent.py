@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from swarm_store import registry, sessions
+from swarm_store import budgets, registry
 from swarm_store.fold import Agent
 from swarm_store.log import Log
 
@@ -16,7 +16,7 @@ def summed(log: Log, named: list[Agent], group: str, label: str | None) -> tuple
     agents = registry.agents(log, ended=True)
     if named:
         agents = spending.below(agents, [one["id"] for one in named])
-    rows = sessions.usage(log, agent_ids={one["id"] for one in agents} if named else None)
+    rows = budgets.usage(log, agent_ids={one["id"] for one in agents} if named else None)
     total = spending.shown(spending.total(rows))
     if group == "agent":
         return spending.by_agent(agents, rows), total

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from swarm_daemon import conversing
-from swarm_store import events, lifecycle, registry, sessions
+from swarm_store import approvals, events, lifecycle, registry, sessions
 from swarm_store import session_events as said
 from swarm_store.conversation import Approval, Session, wants_run
 from swarm_store.errors import SwarmError
@@ -87,7 +87,7 @@ def followed(
                 return
             if record.type == said.APPROVAL_REQUESTED:
                 yield from (
-                    one for one in sessions.approvals(log, agent_id=agent_id) if one["id"] == record.data["approval"]
+                    one for one in approvals.asked(log, agent_id=agent_id) if one["id"] == record.data["approval"]
                 )
         if not page:
             _check_goes_on(log, agent_id, turn)

@@ -13,8 +13,8 @@ from support import hosted
 from support.cli import Swarm, output_of, read_until
 from support.looking import until
 from support.terminal import on_terminal
+from swarm_store import approvals, sessions
 from swarm_store import session_events as said
-from swarm_store import sessions
 from swarm_store.home import Home
 from swarm_store.log import Log
 
@@ -117,7 +117,7 @@ def test_of_many_who_answer_one_is_first(swarm: Swarm, log: Log) -> None:
 def test_what_nobody_asks_any_more(swarm: Swarm, log: Log) -> None:
     """An approval that is void is status 4 and says why; one that never was, 3; the start of several, 2."""
     agent, approval = asking(log, "x", "y")
-    sessions.answer(log, approval, granted=True, by="ann@desk")
+    approvals.answer(log, approval, granted=True, by="ann@desk")
     sessions.say(log, agent, said.approval_voided(agent, 1, approval, reason="its agent's process has died"))
     assert "void: its agent's process has died" in swarm.ok("approvals", "--all")
     assert "is void since 20" in swarm.refused(4, "approve", approval)
@@ -133,7 +133,7 @@ def test_following(swarm: Swarm, log: Log) -> None:
     assert read_until(people.stdout, b"\n").decode() == f"{first}  a  Bash  one  (pending)\n"
     read_until(programs.stdout, b"\n")
     swarm.ok("approve", first)
-    later = until(lambda: [one["id"] for one in sessions.approvals(log, agent_id=agent) if one["id"] != first])
+    later = until(lambda: [one["id"] for one in approvals.asked(log, agent_id=agent) if one["id"] != first])
     second = str(later[0])
     seen = read_until(people.stdout, f"{second}  a  Bash  two  (pending)\n".encode()).decode()
     assert f"{first}  a  Bash  one  (granted by" in seen

@@ -12,7 +12,7 @@ from support import agents, hosted
 from support import sessions as scripted
 from support.cli import SWARMCTL, Swarm
 from support.screen import Screen
-from swarm_store import sessions
+from swarm_store import approvals
 from swarm_store.home import Home
 from swarm_store.log import Log
 
@@ -98,7 +98,7 @@ def test_an_approval_is_answered_in_place(log: Log, attach: Attach) -> None:
         screen.see(f"Bash  {command}   [y]es  [n]o  [a]lways  [e]dit")
         screen.type(keys + ENTER)
     screen.see("= denied, 1 denied", "claude waits for a turn")
-    answered = sessions.approvals(log, agent_id=agent, pending=False)
+    answered = approvals.asked(log, agent_id=agent, pending=False)
     assert [(one["state"], one["always"], one["message"]) for one in answered] == [
         ("granted", False, None),
         ("denied", False, "use git stash"),
@@ -155,7 +155,7 @@ def test_a_line_that_was_begun_before_the_question_is_no_answer(log: Log, attach
     screen.see("[y]es")
     screen.type(ENTER)
     screen.see("asked since you began to type", "> y")
-    assert sessions.approvals(log, agent_id=agent)
+    assert approvals.asked(log, agent_id=agent)
     screen.type(ENTER)
     screen.see("= completed")
 
@@ -177,7 +177,7 @@ def test_looking_alone(log: Log, attach: Attach) -> None:
     screen.type(b"y" + ENTER + b"say no" + ENTER)
     screen.type(CTRL_D)
     assert screen.end() == 0
-    assert len(sessions.approvals(log, agent_id=agent)) == 1 and hosted.session(log, agent)["sent"] == 1
+    assert len(approvals.asked(log, agent_id=agent)) == 1 and hosted.session(log, agent)["sent"] == 1
 
 
 def test_what_cannot_be_done_is_said(swarm: Swarm, log: Log, attach: Attach) -> None:

@@ -11,7 +11,7 @@ from support.agents import adopt, ended, get, is_blocked, kill, output
 from support.looking import is_running, until
 from support.sessions import (
     answer,
-    approvals,
+    answers,
     asked,
     messages,
     notes,
@@ -24,7 +24,7 @@ from support.sessions import (
 )
 from support.supervisors import supervising
 from swarm_daemon import conversing
-from swarm_store import registry, session_events, sessions
+from swarm_store import approvals, budgets, registry, session_events, sessions
 from swarm_store.errors import AlreadyAnswered
 from swarm_store.fold import Agent
 from swarm_store.home import Home
@@ -61,8 +61,8 @@ def test_a_turn_outlives_its_host(log: Log, tmp_path: Path, step: str, script: s
     assert messages(log, agent, "user") == [script]
     assert all(told == CONTINUE for told in heard(tmp_path)[1:])
     assert not session(log, agent)["pending"] and not session(log, agent)["undelivered"]
-    assert all(state == "voided" or delivered for state, _, delivered in approvals(log, agent))
-    usage = sessions.usage(log, agent_ids={agent["id"]})
+    assert all(state == "voided" or delivered for state, _, delivered in answers(log, agent))
+    usage = budgets.usage(log, agent_ids={agent["id"]})
     assert sum(row["input"] for row in usage) <= 10  # what was not said when it died is not known
 
 
@@ -70,9 +70,9 @@ def answer_until_ended(log: Log, agent: Agent) -> None:
     """Grant whatever is asked, until the run is over."""
 
     def look() -> bool:
-        for one in sessions.approvals(log, agent_id=agent["id"]):
+        for one in approvals.asked(log, agent_id=agent["id"]):
             try:
-                sessions.answer(log, one["id"], granted=True, by="tester")
+                approvals.answer(log, one["id"], granted=True, by="tester")
             except AlreadyAnswered:
                 pass  # it died just before
         return get(log, agent["id"])["state"] in TERMINAL
@@ -97,7 +97,7 @@ def test_an_answer_goes_on_with_who_has_died(log: Log, tmp_path: Path) -> None:
     conversing.answer(log, approval, granted=True, by="tester")
     assert ended(log, agent["id"])["run"] == 2
     assert outcomes(log, agent) == ["completed"] and notes(tmp_path) == ["b"]
-    assert approvals(log, agent) == [("granted", "tester", True)]
+    assert answers(log, agent) == [("granted", "tester", True)]
 
 
 def test_a_supervisor_goes_on_with_what_was_answered(log: Log, tmp_path: Path) -> None:
@@ -106,7 +106,7 @@ def test_a_supervisor_goes_on_with_what_was_answered(log: Log, tmp_path: Path) -
     approval = asked(log, agent)["id"]
     kill(agent["child"]["pid"])
     ended(log, agent["id"])
-    sessions.answer(log, approval, granted=True, by="tester")
+    approvals.answer(log, approval, granted=True, by="tester")
     with supervising(log.home):
         until(lambda: outcomes(log, agent) == ["completed"], "the turn to be completed")
         assert ended(log, agent["id"])["run"] == 2
@@ -166,7 +166,7 @@ def test_a_pending_approval_outlives_the_daemon(log: Log, tmp_path: Path, when: 
         until(lambda: outcomes(log, agent), "the turn's end, without a daemon")
         assert adopt(log, agent["id"]) == 0
     assert ended(log, agent["id"])["exit_code"] == 0
-    assert sessions.approval(log, approval)["delivered"] and messages(log, agent) == ["Hello", "Bye"]
+    assert approvals.resolve(log, approval)["delivered"] and messages(log, agent) == ["Hello", "Bye"]
 
 
 def test_an_unread_pipe_makes_the_agent_wait(log: Log, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from support import agents, hosted
 from support.looking import until
 from support.supervisors import done, history, supervising
 from swarm_daemon import control, conversing
-from swarm_store import events, registry, sessions
+from swarm_store import budgets, events, registry
 from swarm_store import session_events as said
 from swarm_store.clock import SECOND, now
 from swarm_store.errors import CannotStart, NameTaken, NoSuchAgent, NotPossible
@@ -294,11 +294,11 @@ def test_a_turn_is_refused_where_the_budget_is_spent(log: Log) -> None:
     """An agent whose budget is spent takes no turn, and one that waits is started by nobody; a larger budget helps."""
     agent = hosted.spawn(log, "use 100 5 0", stay=True)
     hosted.completed(log, agent["id"], 1)
-    sessions.set_budget(log, agents.get(log, agent["id"]), usd=None, tokens=50, by="me")
+    budgets.change(log, agents.get(log, agent["id"]), usd=None, tokens=50, by="me")
     with pytest.raises(NotPossible, match="budget"):
         send(log, agent["id"], "say two")
     assert hosted.session(log, agent["id"])["sent"] == 1
-    sessions.set_budget(log, agents.get(log, agent["id"]), usd=None, tokens=5000, by="me")
+    budgets.change(log, agents.get(log, agent["id"]), usd=None, tokens=5000, by="me")
     send(log, agent["id"], "say two")
     hosted.completed(log, agent["id"], 2)
 

@@ -9,10 +9,10 @@ import pytest
 
 from support.agents import ended, get, kill
 from support.looking import state, until
-from support.sessions import answer, approvals, asked, lines, messages, outcomes, restart, said, send, session, spawn
+from support.sessions import answer, answers, asked, lines, messages, outcomes, restart, said, send, session, spawn
 from support.supervisors import supervising
 from swarm_daemon import control, conversing
-from swarm_store import sessions
+from swarm_store import approvals, sessions
 from swarm_store.clock import now
 from swarm_store.errors import AlreadyAnswered, AnsweredLate
 from swarm_store.log import Log
@@ -30,7 +30,7 @@ def test_a_granted_approval_reaches_the_agent(log: Log, tmp_path: Path) -> None:
     answer(log, agent)
     assert ended(log, agent["id"])["exit_code"] == 0
     assert lines(tmp_path, "answers") == ["ls: yes"]
-    assert approvals(log, agent) == [("granted", "tester", True)]
+    assert answers(log, agent) == [("granted", "tester", True)]
     assert [one.data["status"] for one in said(log, agent, "tool:finished")] == ["completed"]
     moved = log.read("registry", key=agent["id"], types=["agent:waiting", "agent:resumed"])
     assert [one.type for one in moved] == ["agent:waiting", "agent:resumed"]
@@ -41,9 +41,9 @@ def test_each_approval_is_told(log: Log, tmp_path: Path) -> None:
     told = tmp_path / "told"
     agent = spawn(log, tmp_path, "both one two", around=aftermath.around([f"cat >> {told}"]))
     until(lambda: told.exists() and len(told.read_text().splitlines()) == 2, "both to be told")
-    for one in sessions.approvals(log, agent_id=agent["id"]):
+    for one in approvals.asked(log, agent_id=agent["id"]):
         assert f"waits for an approval ({one['id']}): {one['title']}\n" in told.read_text()
-        sessions.answer(log, one["id"], granted=True, by="tester")
+        approvals.answer(log, one["id"], granted=True, by="tester")
     assert ended(log, agent["id"])["exit_code"] == 0
 
 
@@ -62,7 +62,7 @@ def test_an_approval_is_answered_once(log: Log, tmp_path: Path) -> None:
     agent = spawn(log, tmp_path, LS)
     approval = answer(log, agent)
     with pytest.raises(AlreadyAnswered, match="granted by tester"):
-        sessions.answer(log, approval, granted=False, by="somebody")
+        approvals.answer(log, approval, granted=False, by="somebody")
     ended(log, agent["id"])
     assert lines(tmp_path, "answers") == ["ls: yes"]
 
@@ -85,7 +85,7 @@ def test_what_is_ruled_is_not_asked(
     agent = spawn(log, tmp_path, script, **given)
     ended(log, agent["id"])
     assert f": {word}" in lines(tmp_path, "answers")[0]
-    assert approvals(log, agent) == [("granted" if word == "yes" else "denied", by, True)]
+    assert answers(log, agent) == [("granted" if word == "yes" else "denied", by, True)]
     assert not [one for one in log.read("registry", key=agent["id"]) if one.type == "agent:waiting"]
 
 
@@ -94,7 +94,7 @@ def test_auto_read_asks_for_the_rest(log: Log, tmp_path: Path) -> None:
     agent = spawn(log, tmp_path, LS, approve="auto-read")
     answer(log, agent)
     ended(log, agent["id"])
-    assert approvals(log, agent) == [("granted", "tester", True)]
+    assert answers(log, agent) == [("granted", "tester", True)]
 
 
 @pytest.mark.parametrize("granted", [True, False])
@@ -109,7 +109,7 @@ def test_for_good_holds_in_later_runs(log: Log, tmp_path: Path, granted: bool) -
     ended(log, agent["id"])
     word, state = ("yes", "granted") if granted else ("no", "denied")
     assert [line.split()[:2] for line in lines(tmp_path, "answers")][:3] == [["ls:", word]] * 3
-    assert approvals(log, agent) == [
+    assert answers(log, agent) == [
         (state, "tester", True),
         (state, "rule", True),
         (state, "rule", True),
@@ -123,7 +123,7 @@ def test_what_nobody_answers_is_denied(log: Log, tmp_path: Path) -> None:
     approval = asked(log, agent)
     assert approval["until"] is not None
     assert ended(log, agent["id"])["exit_code"] == 1
-    assert approvals(log, agent) == [("denied", "timeout", True)]
+    assert answers(log, agent) == [("denied", "timeout", True)]
     assert lines(tmp_path, "answers") == ["ls: no nobody has answered in time"]
 
 
@@ -135,7 +135,7 @@ def test_an_interrupt_voids_what_is_asked(log: Log, tmp_path: Path) -> None:
     ended(log, agent["id"])
     assert outcomes(log, agent) == ["interrupted"] and not messages(log, agent)
     with pytest.raises(AlreadyAnswered, match=r"void .* the turn was interrupted"):
-        sessions.answer(log, approval, granted=True, by="tester")
+        approvals.answer(log, approval, granted=True, by="tester")
 
 
 def test_what_a_cancelled_agent_asked_is_void_once(log: Log, tmp_path: Path) -> None:
@@ -151,9 +151,9 @@ def test_another_input_is_handed_on(log: Log, tmp_path: Path) -> None:
     """Whoever grants may change what is done, where the agent can be told so."""
     agent = spawn(log, tmp_path, LS)
     approval = asked(log, agent)["id"]
-    sessions.answer(log, approval, granted=True, by="tester", input={"command": "ls -l"})
+    approvals.answer(log, approval, granted=True, by="tester", input={"command": "ls -l"})
     ended(log, agent["id"])
-    assert sessions.approval(log, approval)["answer_input"] == {"command": "ls -l"}
+    assert approvals.resolve(log, approval)["answer_input"] == {"command": "ls -l"}
     assert lines(tmp_path, "answers") == ["ls: yes"]
 
 
@@ -165,10 +165,10 @@ def test_what_a_dead_asker_asked_is_void(log: Log, tmp_path: Path, who: str) -> 
     _kill(log, agent["id"], who)
     ended(log, agent["id"])
     restart(log, agent)
-    until(lambda: sessions.approval(log, first)["state"] == "voided", "the first to be void")
+    until(lambda: approvals.resolve(log, first)["state"] == "voided", "the first to be void")
     answer(log, agent)
     assert ended(log, agent["id"])["exit_code"] == 0
-    assert approvals(log, agent) == [("voided", None, False), ("granted", "tester", True)]
+    assert answers(log, agent) == [("voided", None, False), ("granted", "tester", True)]
     assert lines(tmp_path, "answers") == ["ls: yes"] and outcomes(log, agent) == ["completed"]
 
 
@@ -179,15 +179,15 @@ def test_an_answer_that_reached_nobody_is_reported(log: Log, tmp_path: Path) -> 
     host = get(log, agent["id"])["child"]["pid"]
     control.ask_signal(log, get(log, agent["id"]), "STOP")
     until(lambda: state(host) == "T", "the host to be stopped")
-    sessions.answer(log, first, granted=True, by="tester")
+    approvals.answer(log, first, granted=True, by="tester")
     _kill(log, agent["id"], "host")
     ended(log, agent["id"])
     restart(log, agent)
-    until(lambda: sessions.approval(log, first)["state"] == "voided", "the first to be void")
+    until(lambda: approvals.resolve(log, first)["state"] == "voided", "the first to be void")
     answer(log, agent)
     ended(log, agent["id"])
-    assert [state for state, _, _ in approvals(log, agent)] == ["voided", "granted"]
-    assert "undeliverable" in sessions.approval(log, first)["reason"]
+    assert [state for state, _, _ in answers(log, agent)] == ["voided", "granted"]
+    assert "undeliverable" in approvals.resolve(log, first)["reason"]
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
@@ -204,7 +204,7 @@ def test_a_deferred_approval_outlives_its_host(log: Log, tmp_path: Path, when: s
         until(lambda: len(said(log, agent, "turn:started")) == 2, "the turn to come again")
         assert answer(log, agent) == first
     assert ended(log, agent["id"])["exit_code"] == 0
-    assert approvals(log, agent) == [("granted", "tester", True)]
+    assert answers(log, agent) == [("granted", "tester", True)]
     assert lines(tmp_path, "answers") == ["ls: yes"] and messages(log, agent) == ["done"]
 
 
@@ -216,7 +216,7 @@ def test_the_time_to_answer_runs_out_without_a_host(log: Log, tmp_path: Path) ->
     ended(log, agent["id"])
     with supervising(log.home):
         until(lambda: outcomes(log, agent) == ["denied"], "the turn to go on")
-    assert approvals(log, agent) == [("denied", "timeout", True)]
+    assert answers(log, agent) == [("denied", "timeout", True)]
     assert (get(log, agent["id"])["run"], lines(tmp_path, "answers")) == (2, ["ls: no nobody has answered in time"])
 
 
@@ -226,7 +226,7 @@ def test_an_answer_that_comes_too_late_is_none(log: Log, tmp_path: Path) -> None
     approval = asked(log, agent)
     _kill(log, agent["id"], "host")
     ended(log, agent["id"])
-    until(lambda: sessions.is_due(approval, now()), "its time to be over")
+    until(lambda: approvals.is_due(approval, now()), "its time to be over")
     with pytest.raises(AnsweredLate, match="was denied: nobody had answered by"):
         conversing.answer(log, approval["id"], granted=True, by="tester")
     until(lambda: outcomes(log, agent) == ["denied"], "the turn to go on")

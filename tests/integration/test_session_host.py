@@ -15,7 +15,7 @@ from support.supervisors import history
 from swarm_daemon import control
 from swarm_daemon.run import Run
 from swarm_daemon.tree import children
-from swarm_store import sessions
+from swarm_store import budgets, sessions
 from swarm_store.events import AGENT_WAITING, inbox_stream
 from swarm_store.log import Log
 from swarm_store.session_events import session_stopped
@@ -230,7 +230,7 @@ def test_usage_is_what_the_agent_says(log: Log, tmp_path: Path) -> None:
     send(log, agent, "use 100 20")
     restart(log, agent)
     ended(log, agent["id"])
-    (row,) = sessions.usage(log, agent_ids={agent["id"]})
+    (row,) = budgets.usage(log, agent_ids={agent["id"]})
     assert (row["model"], row["input"], row["output"], row["cost"]) == ("script-1", 115, 23, 115)
 
 
@@ -238,7 +238,7 @@ def test_a_spent_budget_ends_after_the_turn(log: Log, tmp_path: Path) -> None:
     """The turn that spends a budget is completed; the next one is not begun, and the run says why."""
     agent = spawn(log, tmp_path, "wait go\nuse 100 10\nsay done")
     send(log, agent, "say more")
-    sessions.set_budget(log, get(log, agent["id"]), usd=None, tokens=50, by="tester")
+    budgets.change(log, get(log, agent["id"]), usd=None, tokens=50, by="tester")
     (tmp_path / "go").touch()
     assert ended(log, agent["id"])["exit_code"] == 1
     assert outcomes(log, agent) == ["completed"] and messages(log, agent) == ["done"]
@@ -250,10 +250,10 @@ def test_a_budget_that_is_raised_in_time_ends_nothing(log: Log, tmp_path: Path) 
     """Where a spent budget is raised before the turn is over, the same run takes the next one."""
     agent = spawn(log, tmp_path, "wait go\nuse 100 10\nwait on\nsay done")
     send(log, agent, "say more")
-    sessions.set_budget(log, get(log, agent["id"]), usd=None, tokens=50, by="tester")
+    budgets.change(log, get(log, agent["id"]), usd=None, tokens=50, by="tester")
     (tmp_path / "go").touch()
     until(lambda: session(log, agent)["exhausted"], "the budget to be spent")
-    sessions.set_budget(log, get(log, agent["id"]), usd=None, tokens=500, by="tester")
+    budgets.change(log, get(log, agent["id"]), usd=None, tokens=500, by="tester")
     (tmp_path / "on").touch()
     assert ended(log, agent["id"])["exit_code"] == 0
     assert messages(log, agent) == ["done", "more"]
@@ -294,7 +294,7 @@ def test_a_spent_budget_ends_a_wait_for_a_quota(log: Log, tmp_path: Path, again:
         ended(log, agent["id"])
         restart(log, agent)
         until(lambda: get(log, agent["id"])["waiting_for"] == "quota", "it to wait again")
-    sessions.set_budget(log, get(log, agent["id"]), usd=None, tokens=50, by="tester")
+    budgets.change(log, get(log, agent["id"]), usd=None, tokens=50, by="tester")
     assert ended(log, agent["id"])["exit_code"] == 1
     assert outcomes(log, agent) == ["limited"] and messages(log, agent) == []
     assert session(log, agent)["last"]["reason"] == f"the budget of agent {agent['id']} is spent: tokens"

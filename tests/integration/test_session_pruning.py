@@ -9,7 +9,7 @@ import pytest
 
 from support.facts import happened
 from swarm_daemon import control
-from swarm_store import registry, sessions
+from swarm_store import approvals, registry, sessions
 from swarm_store import session_events as said
 from swarm_store.home import Home
 from swarm_store.log import Log
@@ -43,6 +43,6 @@ def test_what_somebody_waits_for_is_kept(log: Log) -> None:
         registry.publish(log, happened(agent_id, "agent:exited", outcome="failed"))
     assert [one["id"] for one in pruning.due(log, ALL)] == ["done", "held"]
     assert [one["id"] for one in control.prune(log, ALL)] == ["done", "held"]
-    sessions.answer(log, "asksx", granted=False, by="me")
+    approvals.answer(log, "asksx", granted=False, by="me")
     assert [one["id"] for one in control.prune(log, ALL)] == ["asks"]
     assert [one["id"] for one in registry.agents(log, ended=True)] == ["told"]

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from support.facts import happened
-from swarm_store import events, health, registry, sessions, transfer
+from swarm_store import approvals, budgets, events, health, registry, sessions, transfer
 from swarm_store import session_events as said
 from swarm_store.errors import AlreadyAnswered, NoRoom, NoSuchApproval, NotPossible, TooDeep, TreeRefused, WrongUsage
 from swarm_store.events import Event
@@ -165,11 +165,11 @@ def test_an_approval_is_answered_once(log: Log) -> None:
     """The first answer stands and is in the agent's inbox; a second is told who gave the first."""
     spawn(log, "a")
     sessions.say(log, "a", wish("a", "pqrstuvw"))
-    assert [one["id"] for one in sessions.approvals(log)] == ["pqrstuvw"]
-    granted = sessions.answer(log, "pq", granted=True, by="ann", input={"command": "pwd"})
+    assert [one["id"] for one in approvals.asked(log)] == ["pqrstuvw"]
+    granted = approvals.answer(log, "pq", granted=True, by="ann", input={"command": "pwd"})
     assert (granted["state"], granted["by"], granted["answer_input"]) == ("granted", "ann", {"command": "pwd"})
     with pytest.raises(AlreadyAnswered, match="approval pqrstuvw was granted by ann at 2"):
-        sessions.answer(log, "pqrstuvw", granted=False, by="bob")
+        approvals.answer(log, "pqrstuvw", granted=False, by="bob")
     told = log.read(events.inbox_stream("a"), types=[said.APPROVAL_ANSWERED])
     assert [(one.data["approval"], one.data["granted"], one.data["input"]) for one in told] == [
         ("pqrstuvw", True, {"command": "pwd"})
@@ -177,8 +177,8 @@ def test_an_approval_is_answered_once(log: Log) -> None:
     assert session(log, "a")["undelivered"] == ["pqrstuvw"]
     sessions.say(log, "a", said.approval_delivered("a", 1, "pqrstuvw"))
     assert session(log, "a")["undelivered"] == []
-    assert sessions.approvals(log) == []
-    assert [one["delivered"] for one in sessions.approvals(log, pending=False)] == [True]
+    assert approvals.asked(log) == []
+    assert [one["delivered"] for one in approvals.asked(log, pending=False)] == [True]
 
 
 def test_a_void_approval_takes_no_answer(log: Log) -> None:
@@ -186,8 +186,8 @@ def test_a_void_approval_takes_no_answer(log: Log) -> None:
     spawn(log, "a")
     sessions.say(log, "a", wish("a", "pqrstuvw"), said.approval_voided("a", 2, "pqrstuvw", reason="it died"))
     with pytest.raises(AlreadyAnswered, match=r"is void since .*: it died"):
-        sessions.answer(log, "pqrstuvw", granted=True, by="ann")
-    assert sessions.approvals(log) == []
+        approvals.answer(log, "pqrstuvw", granted=True, by="ann")
+    assert approvals.asked(log) == []
 
 
 def test_an_ended_agent_asks_for_nothing_that_it_held(log: Log) -> None:
@@ -197,13 +197,13 @@ def test_an_ended_agent_asks_for_nothing_that_it_held(log: Log) -> None:
         sessions.say(log, agent, wish(agent, f"{agent}held"), wish(agent, f"{agent}deferred", deferred=True))
         ended = happened(agent, "agent:exited", outcome=outcome)
         registry.publish(log, ended._replace(data={**ended.data, "reason": reason}))
-    assert [one["id"] for one in sessions.approvals(log)] == ["adeferred", "cdeferred"]
-    assert sessions.pending(log) == 2
+    assert [one["id"] for one in approvals.asked(log)] == ["adeferred", "cdeferred"]
+    assert approvals.pending(log) == 2
     with pytest.raises(AlreadyAnswered, match="approval aheld is void: agent a, who asked, is failed"):
-        sessions.answer(log, "aheld", granted=True, by="ann")
+        approvals.answer(log, "aheld", granted=True, by="ann")
     with pytest.raises(AlreadyAnswered, match="approval bdeferred is void: agent b, who asked, is cancelled"):
-        sessions.answer(log, "bdeferred", granted=True, by="ann")
-    assert sessions.answer(log, "adeferred", granted=True, by="ann")["state"] == "granted"
+        approvals.answer(log, "bdeferred", granted=True, by="ann")
+    assert approvals.answer(log, "adeferred", granted=True, by="ann")["state"] == "granted"
 
 
 def test_approvals_that_are_not_there(log: Log) -> None:
@@ -211,19 +211,19 @@ def test_approvals_that_are_not_there(log: Log) -> None:
     spawn(log, "a")
     sessions.say(log, "a", wish("a", "pqrstuvw"), wish("a", "pqxxxxxx", editable=False))
     with pytest.raises(NoSuchApproval):
-        sessions.answer(log, "zzz", granted=True, by=None)
+        approvals.answer(log, "zzz", granted=True, by=None)
     with pytest.raises(WrongUsage, match="several approvals: pqxxxxxx, pqrstuvw"):
-        sessions.answer(log, "pq", granted=True, by=None)
+        approvals.answer(log, "pq", granted=True, by=None)
     with pytest.raises(NotPossible, match="cannot be given another input"):
-        sessions.answer(log, "pqx", granted=True, by=None, input={})
-    assert len(sessions.approvals(log)) == 2
+        approvals.answer(log, "pqx", granted=True, by=None, input={})
+    assert len(approvals.asked(log)) == 2
 
 
 def test_usage_is_summed_by_agent_day_and_model(log: Log) -> None:
     """Reports are deltas; one whose cost is not known is counted as such, not as free."""
     spawn(log, "a")
     sessions.say(log, "a", used("a", tokens=10, cost=5), used("a", tokens=1, cost=None))
-    (row,) = sessions.usage(log)
+    (row,) = budgets.usage(log)
     assert (row["agent"], row["model"], row["input"], row["cost"], row["unpriced"]) == ("a", "m", 11, 5, 1)
     assert session(log, "a")["usage"]["m"]["input"] == 11
 
@@ -245,8 +245,8 @@ def test_a_budget_holds_for_the_tree(log: Log) -> None:
     inboxes = {one: [record.type for record in log.read(events.inbox_stream(one))] for one in "abcdx"}
     stopped, cancelled = ["session:stopped"], ["cancel:requested"]
     assert inboxes == {"a": cancelled, "b": stopped, "c": stopped, "d": cancelled, "x": []}
-    assert sessions.may_begin(log, "c") == "the budget of agent a is spent: usd"
-    assert sessions.may_begin(log, "x") is None
+    assert budgets.may_begin(log, "c") == "the budget of agent a is spent: usd"
+    assert budgets.may_begin(log, "x") is None
     with pytest.raises(TreeRefused, match="the budget of agent a is spent: usd"):
         spawn(log, "e", parent="c")
 
@@ -262,7 +262,7 @@ def test_a_spent_budget_is_said_once(log: Log) -> None:
     assert budget == [("budget:exhausted", "usd", 120)]
     stopped = [log.read(events.inbox_stream(one), types=[said.SESSION_STOPPED]) for one in "ab"]
     assert [len(one) for one in stopped] == [1, 1]
-    assert sessions.usage(log)[0]["cost"] == 240
+    assert budgets.usage(log)[0]["cost"] == 240
 
 
 def test_no_command_is_started_again_on_a_spent_budget(log: Log) -> None:
@@ -276,7 +276,7 @@ def test_no_command_is_started_again_on_a_spent_budget(log: Log) -> None:
         registry.publish(log, again)
     agent = registry.get(log, "a")
     assert agent is not None
-    sessions.set_budget(log, agent, usd=None, tokens=20, by="me")
+    budgets.change(log, agent, usd=None, tokens=20, by="me")
     registry.publish(log, again)
 
 
@@ -286,10 +286,10 @@ def test_a_budget_of_nothing_is_one(log: Log) -> None:
         spawn(log, one, budget=budget)
     agent = registry.get(log, "a")
     assert agent is not None
-    sessions.set_budget(log, agent, usd=None, tokens=0, by="me")
+    budgets.change(log, agent, usd=None, tokens=0, by="me")
     sessions.say(log, "b", used("b", cost=1))
-    assert sessions.may_begin(log, "a") == "the budget of agent a is spent: tokens"
-    assert sessions.may_begin(log, "b") == "the budget of agent b is spent: usd"
+    assert budgets.may_begin(log, "a") == "the budget of agent a is spent: tokens"
+    assert budgets.may_begin(log, "b") == "the budget of agent b is spent: usd"
 
 
 def test_what_counts_against_a_budget_is_not_removed(log: Log) -> None:
@@ -302,11 +302,11 @@ def test_what_counts_against_a_budget_is_not_removed(log: Log) -> None:
     ended = {one["id"]: one for one in registry.agents(log, ended=True)}
     with pytest.raises(NotPossible, match="what agent b has used counts against the budget of agent a"):
         registry.remove(log, ended["b"])
-    assert sessions.budget(log, ended["a"])["spent"]["tokens"] == 9
+    assert budgets.get(log, ended["a"])["spent"]["tokens"] == 9
     assert [one["id"] for one in pruning.due(log, Policy(keep=0))] == ["a"]
     for one in ("a", "b"):
         registry.remove(log, ended[one])
-    assert registry.agents(log, ended=True) == [] and sessions.usage(log) == []
+    assert registry.agents(log, ended=True) == [] and budgets.usage(log) == []
 
 
 def test_who_lives_below_a_cap_stays_below_it(log: Log) -> None:
@@ -345,10 +345,10 @@ def test_a_budget_that_is_set_later_stays_too(log: Log) -> None:
     registry.publish(log, happened("a", "agent:exited", outcome="completed"))
     ended = registry.get(log, "a")
     assert ended is not None
-    sessions.set_budget(log, ended, usd=5, tokens=None, by="me")
+    budgets.change(log, ended, usd=5, tokens=None, by="me")
     with pytest.raises(NotPossible, match="agents below agent a live"):
         registry.remove(log, ended)
-    sessions.set_budget(log, ended, usd=None, tokens=None, by="me")
+    budgets.change(log, ended, usd=None, tokens=None, by="me")
     registry.remove(log, ended)
 
 
@@ -370,11 +370,11 @@ def test_a_budget_that_is_raised_lets_the_tree_go_on(log: Log) -> None:
     agent = registry.get(log, "a")
     assert agent is not None
     sessions.say(log, "a", used("a", tokens=12))
-    assert sessions.may_begin(log, "a")
-    sessions.set_budget(log, agent, usd=None, tokens=20, by="me")
-    assert sessions.may_begin(log, "a") is None
-    sessions.set_budget(log, agent, usd=None, tokens=11, by="me")
-    assert sessions.may_begin(log, "a")
+    assert budgets.may_begin(log, "a")
+    budgets.change(log, agent, usd=None, tokens=20, by="me")
+    assert budgets.may_begin(log, "a") is None
+    budgets.change(log, agent, usd=None, tokens=11, by="me")
+    assert budgets.may_begin(log, "a")
 
 
 def test_caps_hold_for_the_tree(log: Log) -> None:
@@ -438,15 +438,15 @@ def test_the_rows_are_what_the_events_say(log: Log) -> None:
     turn = send(log, "a", "one")
     sessions.begin(log, "a", 1)
     sessions.say(log, "a", wish("a", "pqrstuvw"), used("a", tokens=3))
-    sessions.answer(log, "pqrstuvw", granted=True, by="ann")
+    approvals.answer(log, "pqrstuvw", granted=True, by="ann")
     sessions.say(log, "a", completed("a", turn))
-    before = session(log, "a"), sessions.approvals(log, pending=False), sessions.usage(log)
+    before = session(log, "a"), approvals.asked(log, pending=False), budgets.usage(log)
     assert health.differing(log) == []
     with log.transaction() as transaction:
         transaction.execute("UPDATE sessions SET session = json_set(session, '$.sent', 7)", {})
     assert health.differing(log) == ["a"]
     registry.rebuild(log)
-    assert (session(log, "a"), sessions.approvals(log, pending=False), sessions.usage(log)) == before
+    assert (session(log, "a"), approvals.asked(log, pending=False), budgets.usage(log)) == before
     assert health.differing(log) == []
 
 
@@ -459,8 +459,8 @@ def test_a_removed_agent_takes_its_session_along(log: Log) -> None:
     assert agent is not None
     registry.remove(log, agent)
     assert sessions.get(log, "a") is None
-    assert sessions.approvals(log, pending=False) == []
-    assert sessions.usage(log) == []
+    assert approvals.asked(log, pending=False) == []
+    assert budgets.usage(log) == []
 
 
 def test_a_session_is_the_same_in_another_log(log: Log, tmp_path: Path) -> None:
@@ -475,8 +475,8 @@ def test_a_session_is_the_same_in_another_log(log: Log, tmp_path: Path) -> None:
     with Log(Home(str(tmp_path / "other"))) as other:
         transfer.take_in(other, io.BytesIO(lines.encode()))
         assert sessions.get(other, "a") == sessions.get(log, "a")
-        assert sessions.approvals(other) == sessions.approvals(log)
-        assert sessions.usage(other) == sessions.usage(log)
+        assert approvals.asked(other) == approvals.asked(log)
+        assert budgets.usage(other) == budgets.usage(log)
         assert health.differing(other) == []
 
 
@@ -489,9 +489,9 @@ def test_a_session_that_was_removed_and_imported_again_is_whole(log: Log) -> Non
     agent = registry.get(log, "a")
     assert agent is not None
     lines = "".join(transfer.export(log, [agent]))
-    before = session(log, "a"), sessions.approvals(log), sessions.usage(log)
+    before = session(log, "a"), approvals.asked(log), budgets.usage(log)
     registry.remove(log, agent)
     transfer.take_in(log, io.BytesIO(lines.encode()))
     assert health.differing(log) == []
     registry.rebuild(log)
-    assert (session(log, "a"), sessions.approvals(log), sessions.usage(log)) == before
+    assert (session(log, "a"), approvals.asked(log), budgets.usage(log)) == before

@@ -9,7 +9,7 @@ from typing import Any
 from support.agents import get
 from support.looking import until
 from swarm_daemon import spawn as spawning
-from swarm_store import events, sessions
+from swarm_store import approvals, events, sessions
 from swarm_store import session_events as said
 from swarm_store.conversation import Approval, Session
 from swarm_store.errors import CannotStart
@@ -69,4 +69,4 @@ def completed(log: Log, agent_id: str, turns: int) -> Session:
 
 def asked(log: Log, agent_id: str) -> Approval:
     """What it asks to be allowed, once it does."""
-    return until(lambda: sessions.approvals(log, agent_id=agent_id), f"{agent_id} asks")[0]
+    return until(lambda: approvals.asked(log, agent_id=agent_id), f"{agent_id} asks")[0]

@@ -11,7 +11,7 @@ from support.agents import get
 from support.looking import until
 from swarm_daemon import spawn as spawning
 from swarm_daemon.prompted import Prompted
-from swarm_store import events, sessions
+from swarm_store import approvals, events, sessions
 from swarm_store.errors import CannotStart
 from swarm_store.events import Record
 from swarm_store.fold import Agent
@@ -56,14 +56,14 @@ def send(log: Log, agent: Agent, text: str) -> int:
 
 def asked(log: Log, agent: Agent) -> dict[str, Any]:
     """The approval that the agent waits for, once it does."""
-    found = until(lambda: sessions.approvals(log, agent_id=agent["id"]), "an approval")
+    found = until(lambda: approvals.asked(log, agent_id=agent["id"]), "an approval")
     return found[0]
 
 
 def answer(log: Log, agent: Agent, *, granted: bool = True, **how: Any) -> str:
     """Answer what the agent asks for, once it does; the approval."""
     approval: str = asked(log, agent)["id"]
-    sessions.answer(log, approval, granted=granted, by="tester", **how)
+    approvals.answer(log, approval, granted=granted, by="tester", **how)
     return approval
 
 
@@ -77,9 +77,9 @@ def messages(log: Log, agent: Agent, role: str = "assistant") -> list[str]:
     return [one.data["text"] for one in said(log, agent, "message") if one.data["role"] == role]
 
 
-def approvals(log: Log, agent: Agent) -> list[tuple[str, str | None, bool]]:
+def answers(log: Log, agent: Agent) -> list[tuple[str, str | None, bool]]:
     """What became of all that was asked: its state, who has decided, and whether it was delivered."""
-    found = sessions.approvals(log, agent_id=agent["id"], pending=False)
+    found = approvals.asked(log, agent_id=agent["id"], pending=False)
     return [(one["state"], one["by"], one["delivered"]) for one in found]
 
 

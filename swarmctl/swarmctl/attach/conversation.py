@@ -17,7 +17,7 @@ from typing import Any
 
 from swarm_daemon import conversing
 from swarm_daemon.run import Run
-from swarm_store import events, registry, sessions
+from swarm_store import approvals, events, registry, sessions
 from swarm_store import session_events as said
 from swarm_store.bells import NET, Bell
 from swarm_store.conversation import Approval
@@ -147,7 +147,7 @@ class Viewer:
             return
         self.agent = agent
         self.session = sessions.get(self.log, agent["id"])
-        pending = sessions.approvals(self.log, agent_id=agent["id"])
+        pending = approvals.asked(self.log, agent_id=agent["id"])
         self.asked = pending[0] if pending else None
 
     def _painted(self, lines: list[Line]) -> list[str]:

@@ -8,7 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
-from swarm_store import registry, sessions
+from swarm_store import registry
+from swarm_store.approvals import asked
 from swarm_store.opening import NoLog
 
 from .. import asking, elsewhere, home, render
@@ -63,7 +64,7 @@ def _found(word: str | None, all: bool) -> list[dict[str, Any]]:
     try:
         with home.reading() as log:
             agent_id = registry.resolve(log, word)["id"] if word else None
-            return asking.with_names(log, sessions.approvals(log, agent_id=agent_id, pending=not all))
+            return asking.with_names(log, asked(log, agent_id=agent_id, pending=not all))
     except NoLog:
         if word:
             raise

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from swarm_daemon import tree
-from swarm_store import sessions
+from swarm_store import budgets, registry
 from swarm_store.errors import TreeRefused
 from swarm_store.fold import Agent
 from swarm_store.log import Log
@@ -48,26 +48,26 @@ def budget(
     with home.writing() as log:
         (found,) = home.resolve_all(log, [agent])
         _check_asked_from_above(log, found)
-        now = sessions.budget(log, found)
+        now = budgets.get(log, found)
         wanted = {
             "usd": now["usd"] if usd is None else None if usd == "none" else values.dollars(usd),
             "tokens": now["tokens"] if tokens is None else None if tokens == "none" else values.tokens(tokens),
         }
-        sessions.set_budget(log, found, **wanted, by=user_at_host())
+        budgets.change(log, found, **wanted, by=user_at_host())
         _show(log, found, json)
 
 
 def _check_asked_from_above(log: Log, agent: Agent) -> None:
     """Raises TreeRefused where an agent asks for which this budget holds."""
     who = tree.agent_of(os.environ)
-    if who is not None and any(one["id"] == who for one in sessions.tree(log, agent["id"])):
+    if who is not None and any(one["id"] == who for one in registry.tree(log, agent["id"])):
         raise TreeRefused(
             f"the budget of agent {agent['id']} holds for agent {who}, who asks", "somebody above it can change it"
         )
 
 
 def _show(log: Log, agent: Agent, json: bool) -> None:
-    stands = sessions.budget(log, agent)
+    stands = budgets.get(log, agent)
     if json:
         print(render.as_json(stands))
         return

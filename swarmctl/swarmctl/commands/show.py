@@ -51,11 +51,11 @@ def _found(word: str, at: str | None) -> Agent:
     with home.reading() as log:
         found = agents.found(log, word, at)
         if at is None and found["kind"] is not None:
-            from swarm_store import sessions  # what plain commands do without
+            from swarm_store import approvals, sessions  # what plain commands do without
 
             from .. import asking
 
-            asked = asking.with_names(log, sessions.approvals(log, agent_id=found["id"]))
+            asked = asking.with_names(log, approvals.asked(log, agent_id=found["id"]))
             found |= {"session": sessions.get(log, found["id"]), "approvals": asked}
         return found
 

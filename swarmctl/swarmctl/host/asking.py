@@ -11,7 +11,7 @@ from collections.abc import Coroutine
 from typing import Any
 
 from swarm_daemon.spawn import new_id
-from swarm_store import session_events, sessions
+from swarm_store import approvals, session_events, sessions
 from swarm_store.clock import SECOND, microseconds, now, rfc3339
 from swarm_store.errors import NoSuchApproval
 from swarm_store.events import Event
@@ -131,7 +131,7 @@ class Asking:
     def _look(self, log: Log, asked: Asked) -> dict[str, Any] | None:
         """What the log has of it; one that knows nothing of it, an older copy or a recovered one, is told."""
         try:
-            return sessions.approval(log, asked.id)
+            return approvals.resolve(log, asked.id)
         except NoSuchApproval:
             sessions.say(log, self._agent_id, asked.event, durable=True)
             return None
@@ -147,9 +147,9 @@ class Asking:
 
         def deny(log: Log) -> dict[str, Any] | None:
             try:
-                sessions.deny_late(log, asked.id)
+                approvals.deny_late(log, asked.id)
             except NoSuchApproval:  # another log is there now, and nobody can answer it
-                return {"granted": False, "message": sessions.LATE}
+                return {"granted": False, "message": approvals.LATE}
             return None
 
         unknown = await self._publisher.do(deny)
@@ -186,8 +186,8 @@ class Asking:
         """As `deliver`, beside what goes on."""
         self._soon(self.deliver(approval))
 
-    async def _void(self, approvals: list[str], reason: str) -> None:
-        happened = [session_events.approval_voided(self._agent_id, self._run, one, reason=reason) for one in approvals]
+    async def _void(self, ids: list[str], reason: str) -> None:
+        happened = [session_events.approval_voided(self._agent_id, self._run, one, reason=reason) for one in ids]
         await self._publisher.say(*happened, durable=True)
 
     async def _show(self) -> None:

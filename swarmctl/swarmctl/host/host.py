@@ -13,7 +13,7 @@ import traceback
 from typing import Any
 
 from swarm_daemon.run import Run
-from swarm_store import conversation, session_events, sessions
+from swarm_store import budgets, conversation, session_events, sessions
 from swarm_store.clock import SECOND, microseconds
 from swarm_store.conversation import Session
 from swarm_store.errors import SwarmError
@@ -284,7 +284,7 @@ class Host:
 
     async def _may_not_begin(self) -> str | None:
         """Why not, in words. What the inbox says of that is of its moment: a budget may have been raised since."""
-        return await self._publisher.do(lambda log: sessions.may_begin(log, self._id))
+        return await self._publisher.do(lambda log: budgets.may_begin(log, self._id))
 
     async def _notice(self, text: str) -> None:
         """Say something of our own in the conversation."""

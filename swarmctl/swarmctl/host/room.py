@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from swarm_store import session_events, sessions
+from swarm_store import approvals, session_events
 from swarm_store.conversation import Approval
 
 from . import decide, rules
@@ -75,7 +75,7 @@ class HostRoom:
 
     async def _approvals(self) -> list[Approval]:
         of = self._config.agent_id
-        return await self._publisher.do(lambda log: sessions.approvals(log, agent_id=of, pending=False))
+        return await self._publisher.do(lambda log: approvals.asked(log, agent_id=of, pending=False))
 
     async def say(self, *said: Said) -> None:
         """See driver.Room."""

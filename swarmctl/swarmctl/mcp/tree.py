@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from swarm_daemon.run import Run
-from swarm_store import sessions
+from swarm_store import registry
 from swarm_store.errors import CannotStart
 from swarm_store.fold import Agent
 from swarm_store.home import Home
@@ -77,5 +77,5 @@ class Tree:
         """The tree as it is now. Raises AccessRefused where the token opens nothing (any more), LogUnusable."""
         with Log(self._home, create=False, **how) as log:
             own = access.check(log, self._token)
-            below = [one for one in sessions.tree(log, own["id"]) if one["id"] != own["id"]]
+            below = [one for one in registry.tree(log, own["id"]) if one["id"] != own["id"]]
             yield Inside(log, own, below)

@@ -15,7 +15,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 
-from swarm_store import events, lifecycle, registry, sessions
+from swarm_store import approvals, budgets, events, lifecycle, registry
 from swarm_store.conversation import COUNTED
 from swarm_store.log import Log
 
@@ -88,7 +88,7 @@ class _LogCollector(Collector):
     def collect(self) -> Iterable[Metric]:
         yield self._states()
         yield from self._counted()
-        yield _gauge("approvals_pending", "Approvals that wait for an answer.", sessions.pending(self._log))
+        yield _gauge("approvals_pending", "Approvals that wait for an answer.", approvals.pending(self._log))
         yield from self._used()
         yield _gauge("log_position", "The last position that was given out in the log.", self._log.position())
         yield _gauge("log_bytes", "Bytes of the log that hold something.", self._log.used_bytes())
@@ -107,7 +107,7 @@ class _LogCollector(Collector):
 
     def _used(self) -> Iterator[Metric]:
         """What the agents that are in the log have used: it goes with those that are removed, so it is no counter."""
-        used = sessions.used(self._log)
+        used = budgets.used(self._log)
         tokens = GaugeMetricFamily(PREFIX + "tokens", "Tokens that agents have used, by kind.", labels=["kind"])
         for kind in COUNTED:
             tokens.add_metric([kind], used[kind])

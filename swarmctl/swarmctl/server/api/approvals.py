@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from fastapi import Query, Request, Response
 
 from swarm_daemon import conversing
-from swarm_store import registry, sessions
+from swarm_store import approvals, registry
 from swarm_store.log import Log
 
 from ... import asking
@@ -31,7 +31,7 @@ async def list_approvals(here: Here, query: Annotated[ListApprovals, Query()]) -
 
 def _page(log: Log, query: ListApprovals) -> dict[str, Any]:
     agent_id = None if query.agent is None else registry.resolve(log, query.agent)["id"]
-    found = sessions.approvals(log, agent_id=agent_id, pending=not query.all)
+    found = approvals.asked(log, agent_id=agent_id, pending=not query.all)
     start = int(query.after or 0)
     end = start + query.limit
     return {"approvals": asking.with_names(log, found[start:end]), "next": str(end) if len(found) > end else None}
@@ -40,7 +40,7 @@ def _page(log: Log, query: ListApprovals) -> dict[str, Any]:
 @router.get("/approvals/{id}", response_model=models.Approval)
 async def show_approval(here: Here, id: ApprovalId) -> Response:
     """One approval, pending or answered."""
-    return await here.read(lambda log: as_json(asking.with_names(log, [sessions.approval(log, id)])[0]))
+    return await here.read(lambda log: as_json(asking.with_names(log, [approvals.resolve(log, id)])[0]))
 
 
 @router.post("/approvals/{id}", response_model=models.Approval, responses=problems(409))

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import Query, Response
 
-from swarm_store import registry, sessions
+from swarm_store import budgets, registry
 from swarm_store.log import Log
 
 from ... import home, spent
@@ -35,4 +35,4 @@ def _usage(log: Log, query: ShowUsage) -> dict[str, Any]:
 @router.get("/agents/{agent}/budget", response_model=models.Budget)
 async def show_budget(here: Here, agent: AgentWord) -> Response:
     """What an agent and all below it may use, and what of that they have used."""
-    return await here.read(lambda log: as_json(sessions.budget(log, registry.resolve(log, agent))))
+    return await here.read(lambda log: as_json(budgets.get(log, registry.resolve(log, agent))))
