@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from support.cli import Swarm
+from support.looking import until
 from support.servers import Server, serving
 
 
@@ -20,7 +22,15 @@ class Far(Swarm):
         self.env |= {"SWARM_SERVER": server.url, "SWARM_TOKEN_FILE": str(near.home / "token")}
         self._port = server.port if not server.url.startswith("unix:") else None
 
-    def connections(self) -> int:
+    def started(self, *words: str) -> subprocess.Popen[bytes]:
+        """A command that has asked the server who is meant, and goes on asking even if that goes away."""
+        before = self._connections()
+        command = self.start(*words)
+        until(lambda: self._connections() > before, "it is connected")
+        self.ok("list")  # which takes longer than a look at some agents
+        return command
+
+    def _connections(self) -> int:
         """How many connections the server has."""
         lines = Path("/proc/net/tcp").read_text().splitlines()[1:]
         places = [(fields[1].endswith(f":{self._port:04X}"), fields[3]) for fields in map(str.split, lines)]
