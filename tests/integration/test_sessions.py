@@ -14,6 +14,7 @@ from swarm_store import approvals, budgets, events, health, registry, sessions, 
 from swarm_store import session_events as said
 from swarm_store.errors import AlreadyAnswered, NoRoom, NoSuchApproval, NotPossible, TooDeep, TreeRefused, WrongUsage
 from swarm_store.events import Event
+from swarm_store.fold import Agent
 from swarm_store.home import Home
 from swarm_store.log import Log
 from swarm_store.retention import Policy
@@ -55,6 +56,14 @@ def wish(agent_id: str, approval: str, **given: Any) -> Event:
 
 def used(agent_id: str, *, tokens: int = 0, cost: int | None = 0) -> Event:
     return said.usage_reported(agent_id, 1, 0, model="m", input=tokens, cost=cost)
+
+
+def end(log: Log, agent_id: str) -> Agent:
+    """The agent, which has ended by itself."""
+    registry.publish(log, happened(agent_id, "agent:exited", outcome="completed"))
+    agent = registry.get(log, agent_id)
+    assert agent is not None
+    return agent
 
 
 def session(log: Log, agent_id: str) -> dict[str, Any]:
@@ -112,7 +121,7 @@ def test_a_run_that_is_closed_has_left_no_turn(log: Log) -> None:
     assert not sessions.close(log, "a", 1, "idle")
     sessions.say(log, "a", completed("a", turn))
     assert sessions.close(log, "a", 1, "idle")
-    registry.publish(log, happened("a", "agent:exited", outcome="completed"))
+    end(log, "a")
     assert sessions.wanting_runs(log) == []
     send(log, "a", "two")
     assert [agent["id"] for agent in sessions.wanting_runs(log)] == ["a"]
@@ -314,13 +323,11 @@ def test_who_lives_below_a_cap_stays_below_it(log: Log) -> None:
     spawn(log, "a", kind=None, caps={"depth": None, "children": 2})
     spawn(log, "b", parent="a")
     spawn(log, "c", parent="b")
-    registry.publish(log, happened("b", "agent:exited", outcome="completed"))
-    ended = registry.get(log, "b")
-    assert ended is not None
+    gone = end(log, "b")
     with pytest.raises(NotPossible, match="agents below agent b live, and count against the caps of agent a"):
-        registry.remove(log, ended)
-    registry.publish(log, happened("c", "agent:exited", outcome="completed"))
-    registry.remove(log, ended)
+        registry.remove(log, gone)
+    end(log, "c")
+    registry.remove(log, gone)
 
 
 @pytest.mark.parametrize("above", [{"budget": {"usd": None, "tokens": 10}}, {"caps": {"depth": 1, "children": None}}])
@@ -328,28 +335,24 @@ def test_who_lives_below_keeps_what_stands_above_it(log: Log, above: dict[str, A
     """An ended agent with a budget or a cap is not removed, nor pruned, while agents live below it: these hold on."""
     spawn(log, "a", **above)
     spawn(log, "b", parent="a")
-    registry.publish(log, happened("a", "agent:exited", outcome="completed"))
-    ended = registry.get(log, "a")
-    assert ended is not None
+    gone = end(log, "a")
     with pytest.raises(NotPossible, match="agents below agent a live, and its budget or caps hold for them"):
-        registry.remove(log, ended)
+        registry.remove(log, gone)
     assert pruning.due(log, Policy(keep=0)) == []
-    registry.publish(log, happened("b", "agent:exited", outcome="completed"))
-    registry.remove(log, ended)
+    end(log, "b")
+    registry.remove(log, gone)
 
 
 def test_a_budget_that_is_set_later_stays_too(log: Log) -> None:
     """A budget that was set after the agent was spawned keeps it likewise, until it is taken away."""
     spawn(log, "a")
     spawn(log, "b", parent="a")
-    registry.publish(log, happened("a", "agent:exited", outcome="completed"))
-    ended = registry.get(log, "a")
-    assert ended is not None
-    budgets.change(log, ended, usd=5, tokens=None, by="me")
+    gone = end(log, "a")
+    budgets.change(log, gone, usd=5, tokens=None, by="me")
     with pytest.raises(NotPossible, match="agents below agent a live"):
-        registry.remove(log, ended)
-    budgets.change(log, ended, usd=None, tokens=None, by="me")
-    registry.remove(log, ended)
+        registry.remove(log, gone)
+    budgets.change(log, gone, usd=None, tokens=None, by="me")
+    registry.remove(log, gone)
 
 
 def test_what_counts_far_above_is_not_removed(log: Log) -> None:
@@ -357,11 +360,9 @@ def test_what_counts_far_above_is_not_removed(log: Log) -> None:
     spawn(log, "a", budget={"usd": None, "tokens": 10})
     spawn(log, "b", parent="a")
     spawn(log, "c", parent="b")
-    registry.publish(log, happened("c", "agent:exited", outcome="completed"))
-    ended = registry.get(log, "c")
-    assert ended is not None
+    gone = end(log, "c")
     with pytest.raises(NotPossible, match="what agent c has used counts against the budget of agent a"):
-        registry.remove(log, ended)
+        registry.remove(log, gone)
 
 
 def test_a_budget_that_is_raised_lets_the_tree_go_on(log: Log) -> None:
@@ -387,7 +388,7 @@ def test_caps_hold_for_the_tree(log: Log) -> None:
     spawn(log, "e", parent="b")
     with pytest.raises(TreeRefused, match="3 agents live below a, and 3 is the most"):
         spawn(log, "f", parent="b")
-    registry.publish(log, happened("c", "agent:exited", outcome="completed"))
+    end(log, "c")
     spawn(log, "f", parent="b")
 
 
@@ -454,9 +455,7 @@ def test_a_removed_agent_takes_its_session_along(log: Log) -> None:
     """With an agent go its session, its approvals, and what it used."""
     spawn(log, "a")
     sessions.say(log, "a", wish("a", "pqrstuvw"), used("a", tokens=3))
-    registry.publish(log, happened("a", "agent:exited", outcome="completed"))
-    agent = registry.get(log, "a")
-    assert agent is not None
+    agent = end(log, "a")
     registry.remove(log, agent)
     assert sessions.get(log, "a") is None
     assert approvals.asked(log, pending=False) == []
@@ -469,7 +468,7 @@ def test_a_session_is_the_same_in_another_log(log: Log, tmp_path: Path) -> None:
     send(log, "a", "one")
     sessions.begin(log, "a", 1)
     sessions.say(log, "a", wish("a", "pqrstuvw"), used("a", tokens=3))
-    registry.publish(log, happened("a", "agent:exited", outcome="completed"))
+    end(log, "a")
     lines = "".join(transfer.export(log))
     (tmp_path / "other").mkdir(mode=0o700)
     with Log(Home(str(tmp_path / "other"))) as other:
@@ -485,9 +484,7 @@ def test_a_session_that_was_removed_and_imported_again_is_whole(log: Log) -> Non
     spawn(log, "a")
     send(log, "a", "one")
     sessions.say(log, "a", wish("a", "pqrstuvw"), used("a", tokens=3))
-    registry.publish(log, happened("a", "agent:exited", outcome="completed"))
-    agent = registry.get(log, "a")
-    assert agent is not None
+    agent = end(log, "a")
     lines = "".join(transfer.export(log, [agent]))
     before = session(log, "a"), approvals.asked(log), budgets.usage(log)
     registry.remove(log, agent)
