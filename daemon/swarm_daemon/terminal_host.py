@@ -5,7 +5,7 @@ log like any output; what is sent to the agent (the host's stdin) and what viewe
 come by the socket `terminal` in the run's directory, and read the output from the log: a slow one holds up nobody. The
 terminal has the size of the smallest of them, so that each sees all of it. The host ends as the program has ended.
 
-Where nobody is there to answer, it answers what programs ask a terminal and wait for, in few words.
+Where nobody is there to answer, it answers itself (terminal_questions.py).
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import time
 from . import terminal_protocol as protocol
 from .signals import signal
 from .terminal_modes import LONGEST, Modes
+from .terminal_questions import answers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,18 +33,6 @@ _MOST_TYPED = 1 << 20  # bytes of a viewer that the program does not take; what 
 _LAST = 1 << 20  # bytes that are taken up after the program's end: what it has left in the background may go on
 _JIGGLE_SECONDS = 0.05  # how long another size must last for programs to notice
 _WINDOW = struct.Struct("HHHH")
-# What programs ask at their start and wait for: what it is, whether it is well, where the cursor is. Where that is
-# nobody here knows; a size that is asked for by going to the far corner is told.
-_ATTRIBUTES, _MORE_ATTRIBUTES, _WELL = b"\x1b[?62;22c", b"\x1b[>1;10;0c", b"\x1b[0n"
-_ANSWERS = {
-    b"\x1b[c": _ATTRIBUTES,
-    b"\x1b[0c": _ATTRIBUTES,
-    b"\x1b[>c": _MORE_ATTRIBUTES,
-    b"\x1b[>0c": _MORE_ATTRIBUTES,
-    b"\x1b[5n": _WELL,
-    b"\x1b[6n": b"",  # see _position
-}
-_FAR = (b"999H", b"9999H", b"999C", b"999B")
 
 
 def resize(file: int, rows: int, columns: int) -> None:
@@ -238,24 +227,9 @@ class Host:
         if b"\x1b" in looked_at:
             self._modes.feed(looked_at, len(self._before))
             if not any(viewer.answers for viewer in self._viewers.values()):
-                self._answer(looked_at)
+                self._keys += answers(looked_at, len(self._before), self._size)
+                self._type()
         self._before = looked_at[-LONGEST:]
-
-    def _answer(self, looked_at: bytes) -> None:
-        asked = []
-        for question, answer in _ANSWERS.items():
-            at = looked_at.find(question)
-            while at >= 0:
-                if at + len(question) > len(self._before):
-                    asked.append((at, answer or self._position(looked_at[:at])))
-                at = looked_at.find(question, at + 1)
-        for _, answer in sorted(asked):
-            self._keys += answer
-        self._type()
-
-    def _position(self, before: bytes) -> bytes:
-        rows, columns = self._size if before.endswith(_FAR) else (1, 1)
-        return b"\x1b[%d;%dR" % (rows, columns)
 
     # -- viewers
 
@@ -324,10 +298,10 @@ class Host:
         """What a program asks its terminal is answered by the one of the latest viewer, and by no other."""
         able = [viewer for viewer in self._viewers.values() if viewer.size]
         for viewer in able:
-            answers = viewer is able[-1]
-            if answers != viewer.answers:
-                viewer.answers = answers
-                viewer.tell(protocol.ANSWER + protocol.ANSWER_FORM.pack(self._written, answers))
+            is_latest = viewer is able[-1]
+            if is_latest != viewer.answers:
+                viewer.answers = is_latest
+                viewer.tell(protocol.ANSWER + protocol.ANSWER_FORM.pack(self._written, is_latest))
 
     # -- signals
 

@@ -125,6 +125,7 @@ def test_the_host_of_a_terminal_loads_less(swarm: Swarm) -> None:
         "swarm_daemon.terminal_host",
         "swarm_daemon.terminal_modes",
         "swarm_daemon.terminal_protocol",
+        "swarm_daemon.terminal_questions",
     }
     assert not loaded & (NOT_IN_A_DAEMON | HEAVY | {"signal", "socket", "sqlite3"})
 
