@@ -26,12 +26,14 @@ COLUMNS = ("ID", "AGENT", "AGE", "STATE", "TOOL", "WHAT")
 COLOURS = {PENDING: "yellow", GRANTED: "green", DENIED: "red"}
 
 
-def with_names(log: Log, asked: Iterable[Approval]) -> list[Approval]:
-    """Approvals with the `name` of whoever asks."""
+def as_shown(log: Log, asked: Iterable[Approval]) -> list[Approval]:
+    """Approvals with the `name` of whoever asks; void where an answer can reach nobody, before the next run says so."""
     found = []
     for one in asked:
         agent = registry.get(log, one["agent"])
-        found.append({**one, "name": agent["name"] if agent else None})
+        why = approvals.why_void(one, agent) if one["state"] == PENDING else None
+        void = {"state": VOIDED, "reason": why} if why else {}
+        found.append({**one, **void, "name": agent["name"] if agent else None})
     return found
 
 
@@ -40,15 +42,15 @@ def answer(approval_id: str, *, granted: bool, **given: Any) -> Approval:
     if far := elsewhere.far():
         return far.answer(approval_id, granted=granted, **given)
     with home.writing() as log:
-        return with_names(log, [conversing.answer(log, approval_id, granted=granted, **given)])[0]
+        return as_shown(log, [conversing.answer(log, approval_id, granted=granted, **given)])[0]
 
 
 def followed(log: Log, agent_id: str | None = None, *, all: bool = False) -> Iterator[list[Approval]]:
     """The pending approvals, or all; then each that is asked, or of which something is said, as it is then."""
     start = log.position() + 1
-    yield with_names(log, approvals.asked(log, agent_id=agent_id, pending=not all))
+    yield as_shown(log, approvals.asked(log, agent_id=agent_id, pending=not all))
     for page in follow_all(log, start, types=TYPES, key=agent_id, lifecycle=True):
-        yield with_names(log, _told_of(log, page))
+        yield as_shown(log, _told_of(log, page))
 
 
 def _told_of(log: Log, page: list[Record]) -> list[Approval]:

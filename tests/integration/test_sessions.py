@@ -19,7 +19,7 @@ from swarm_store.home import Home
 from swarm_store.log import Log
 from swarm_store.retention import Policy
 from swarm_store.transaction import Producer
-from swarmctl import pruning
+from swarmctl import asking, pruning
 
 
 @pytest.fixture
@@ -208,6 +208,9 @@ def test_an_ended_agent_asks_for_nothing_that_it_held(log: Log) -> None:
         registry.publish(log, ended._replace(data={**ended.data, "reason": reason}))
     assert [one["id"] for one in approvals.asked(log)] == ["adeferred", "cdeferred"]
     assert approvals.pending(log) == 2
+    shown = {one["id"]: one for one in asking.as_shown(log, approvals.asked(log, pending=False))}
+    assert [one for one in shown if shown[one]["state"] == "pending"] == ["adeferred", "cdeferred"]
+    assert (shown["aheld"]["state"], shown["aheld"]["reason"]) == ("voided", "agent a, who asked, is failed")
     with pytest.raises(AlreadyAnswered, match="approval aheld is void: agent a, who asked, is failed"):
         approvals.answer(log, "aheld", granted=True, by="ann")
     with pytest.raises(AlreadyAnswered, match="approval bdeferred is void: agent b, who asked, is cancelled"):

@@ -64,7 +64,7 @@ def _found(word: str | None, all: bool) -> list[dict[str, Any]]:
     try:
         with home.reading() as log:
             agent_id = registry.resolve(log, word)["id"] if word else None
-            return asking.with_names(log, asked(log, agent_id=agent_id, pending=not all))
+            return asking.as_shown(log, asked(log, agent_id=agent_id, pending=not all))
     except NoLog:
         if word:
             raise

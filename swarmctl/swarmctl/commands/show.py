@@ -55,7 +55,7 @@ def _found(word: str, at: str | None) -> Agent:
 
             from .. import asking
 
-            asked = asking.with_names(log, approvals.asked(log, agent_id=found["id"]))
+            asked = asking.as_shown(log, approvals.asked(log, agent_id=found["id"]))
             found |= {"session": sessions.get(log, found["id"]), "approvals": asked}
         return found
 

@@ -34,13 +34,13 @@ def _page(log: Log, query: ListApprovals) -> dict[str, Any]:
     found = approvals.asked(log, agent_id=agent_id, pending=not query.all)
     start = int(query.after or 0)
     end = start + query.limit
-    return {"approvals": asking.with_names(log, found[start:end]), "next": str(end) if len(found) > end else None}
+    return {"approvals": asking.as_shown(log, found[start:end]), "next": str(end) if len(found) > end else None}
 
 
 @router.get("/approvals/{id}", response_model=models.Approval)
 async def show_approval(here: Here, id: ApprovalId) -> Response:
     """One approval, pending or answered."""
-    return await here.read(lambda log: as_json(asking.with_names(log, [approvals.resolve(log, id)])[0]))
+    return await here.read(lambda log: as_json(asking.as_shown(log, [approvals.resolve(log, id)])[0]))
 
 
 @router.post("/approvals/{id}", response_model=models.Approval, responses=problems(409))
@@ -51,5 +51,5 @@ async def answer_approval(here: Here, request: Request, id: ApprovalId, body: bo
     """
     said = body.model_dump(exclude={"by"})
     by = by_whom(request, body.by)
-    answered = await here.labour(lambda log: asking.with_names(log, [conversing.answer(log, id, by=by, **said)])[0])
+    answered = await here.labour(lambda log: asking.as_shown(log, [conversing.answer(log, id, by=by, **said)])[0])
     return as_json(answered)
