@@ -11,12 +11,13 @@ from swarm_store.clock import SECOND, now
 from swarm_store.errors import WrongUsage
 
 _UNITS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
-_DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s)?")
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
-_LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,62}")
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)([KMGT]?)(?:I?B)?")
-_DOLLARS = re.compile(r"\$?(\d{1,9})(?:\.(\d{1,6}))?")
-_TOKENS = re.compile(r"(\d{1,15}(?:\.\d{1,6})?)([kKMG]?)")
+# Compiled when they are first asked for: most commands ask for none.
+_DURATION = r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s)?"
+_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}"
+_LABEL = r"[A-Za-z0-9][A-Za-z0-9._/-]{0,62}"
+_SIZE = r"(\d+(?:\.\d+)?)([KMGT]?)(?:I?B)?"
+_DOLLARS = r"\$?(\d{1,9})(?:\.(\d{1,6}))?"
+_TOKENS = r"(\d{1,15}(?:\.\d{1,6})?)([kKMG]?)"
 MICRO = 1_000_000
 MOST_DOLLARS = 1e9
 MOST_TOKENS = 1 << 53  # as far as JSON's readers count
@@ -34,7 +35,7 @@ def duration(text: str) -> float:
         seconds = float(text) if text[:1].isdigit() and "e" not in text.lower() else -1.0
     except ValueError:
         seconds = -1.0
-    match = _DURATION.fullmatch(text)
+    match = re.fullmatch(_DURATION, text)
     if match and any(match.groups()):
         seconds = sum(float(value) * unit for value, unit in zip(match.groups(), _UNITS.values(), strict=True) if value)
     if not 0 <= seconds <= LONGEST:
@@ -44,7 +45,7 @@ def duration(text: str) -> float:
 
 def size(text: str) -> int:
     """Bytes: `512M`, `2G`, `1.5G`, `1048576`; K, M, G and T are powers of 1024. Raises WrongUsage."""
-    match = _SIZE.fullmatch(text.upper())
+    match = re.fullmatch(_SIZE, text.upper())
     if not match:
         raise WrongUsage(f"not a size: {text!r}", "write 500K, 20M or 2G")
     return int(float(match[1]) * 1024 ** " KMGT".index(match[2] or " "))
@@ -71,7 +72,7 @@ def share(text: str) -> float:
 
 def dollars(text: str) -> int:
     """Millionths of a dollar, so that they add up: of `5`, `0.25` or `$5`. Raises WrongUsage."""
-    found = _DOLLARS.fullmatch(text.strip())
+    found = re.fullmatch(_DOLLARS, text.strip())
     if not found:
         raise WrongUsage(f"not an amount of dollars: {text!r}", "write 5, 0.25 or $5")
     return int(found[1]) * MICRO + int((found[2] or "").ljust(6, "0"))
@@ -79,7 +80,7 @@ def dollars(text: str) -> int:
 
 def tokens(text: str) -> int:
     """A number of tokens, of `200000`, `200k` or `1.5M`. Raises WrongUsage."""
-    found = _TOKENS.fullmatch(text.strip())
+    found = re.fullmatch(_TOKENS, text.strip())
     amount = round(float(found[1]) * 1000 ** " KMG".index(found[2].upper() or " ")) if found else MOST_TOKENS + 1
     if amount > MOST_TOKENS:
         raise WrongUsage(f"not a number of tokens: {text!r}", "write 200000, 200k or 1.5M")
@@ -131,7 +132,7 @@ def labels(texts: list[str]) -> dict[str, str]:
 def check_labels(given: dict[str, str]) -> dict[str, str]:
     """The same labels. Raises WrongUsage for a key that is no word, or a value that is longer than a line."""
     for key, value in given.items():
-        if not _LABEL.fullmatch(key):
+        if not re.fullmatch(_LABEL, key):
             raise WrongUsage(f"bad label {key!r}", "a key has letters, digits and . _ / -, at most 63")
         if len(value) > 255 or not value.isprintable():
             raise WrongUsage(f"bad value for label {key!r}", "a value is one line of at most 255 characters")
@@ -153,7 +154,7 @@ def check_environment(given: dict[str, str]) -> dict[str, str]:
 
 def name(text: str | None) -> str | None:
     """The same name. Raises WrongUsage."""
-    if text is not None and not _NAME.fullmatch(text):
+    if text is not None and not re.fullmatch(_NAME, text):
         raise WrongUsage(f"bad name {text!r}", "a name has letters, digits and . _ -, at most 63")
     return text
 

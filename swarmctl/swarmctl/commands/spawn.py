@@ -18,7 +18,6 @@ from swarm_store.fold import Agent
 from swarm_store.log import Log
 
 from .. import beside, elsewhere, entry, home, values
-from ..output import Chosen
 from ..progress import progress
 from . import agent_options
 from .agent_options import (
@@ -36,7 +35,6 @@ from .agent_options import (
     TimeoutOption,
 )
 from .beside_options import BranchOption, NotifyOption, WorktreeEndOption, WorktreeOption
-from .logs import Shown, Views, follow_output
 from .options import HELP, JsonOption, new_verb
 from .tree_options import ChildrenOption, DepthOption, TokensOption, UsdOption, tree
 from .waiting import FAILED_OURSELVES, ends, in_an_agents_place, status
@@ -312,6 +310,9 @@ def say_going_on(ids: list[str]) -> None:
 
 def _follow(log: Log, agent_id: str) -> int:
     """Show the agent's output until it ends; leaving does not end it."""
+    from ..output import Chosen  # what who does not follow need not load
+    from .logs import Shown, Views, follow_output
+
     agent = registry.get(log, agent_id)
     assert agent is not None
     views = Views([agent], Chosen(list(events.OUTPUT_TYPES.values())), Shown())
