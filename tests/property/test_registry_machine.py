@@ -32,10 +32,12 @@ def moved(states: States, event: Event, outcome: str | None) -> States | type[Ex
     state, name, run = states.get(event.key, (None, event.data.get("name"), 1))
     begins = event.type in ("agent:spawned", "agent:restarted")
     said = event.data.get("run", run)
-    is_next = event.type == "agent:restarted"
-    if (state, event.type, outcome) not in LEGAL or not (said > run if is_next else said == run):
+    if (state, event.type, outcome) not in LEGAL:
         return IllegalTransition
-    run = said
+    if event.type != "agent:settled":  # which is of any run, also when another runs already
+        if not (said > run if event.type == "agent:restarted" else said == run):
+            return IllegalTransition
+        run = said
     left = {key: value for key, value in states.items() if key != event.key}
     if begins and name and any(at in LIVE and name == other for at, other, _ in left.values()):
         return NameTaken
