@@ -13,8 +13,9 @@ import time
 
 from swarm_store import events, registry
 from swarm_store.bells import Bell
-from swarm_store.clock import now, rfc3339
+from swarm_store.clock import SECOND, now, rfc3339
 from swarm_store.errors import IllegalTransition, LogUnusable, SwarmError
+from swarm_store.lifecycle import WAITING
 
 from . import closing, tree
 from .ending import Ending, resume
@@ -237,6 +238,8 @@ class Daemon:
         if fields is None or fields[0] in "TtZX":  # somebody has stopped it, or it has just ended
             self.silence.hear(time.monotonic())
             return
+        if self._excused():
+            return
         self.silence.is_silent = self._say(
             events.agent_fell_silent(self.run.agent_id, self.run.number, seconds=self.spec["silence"])
         )
@@ -244,6 +247,22 @@ class Daemon:
             self.silence.since += RETRY_SECONDS  # the log is in trouble: say it later
         elif self.spec["on_silence"] == "restart":
             self.end("silence", signal.SIGTERM, self.spec["grace"])
+
+    def _excused(self) -> bool:
+        """Whether it waits, for somebody's answer or a turn, or did until so lately that its time is not over."""
+        try:
+            agent = registry.get(self.log, self.run.agent_id)
+            key, resumed = self.run.agent_id, [events.AGENT_RESUMED]
+            last = self.log.read(events.REGISTRY, types=resumed, key=key, limit=1, backwards=True)
+        except SwarmError:
+            return False  # the log is in trouble: nothing can be said of the silence either
+        heard = time.monotonic()
+        if agent is None or agent["state"] != WAITING:
+            heard = heard - (now() - last[0].time) / SECOND if last else self.silence.since
+        is_later = heard > self.silence.since
+        if is_later:
+            self.silence.hear(heard)
+        return is_later
 
     def end(self, reason: str, signum: int, grace: float) -> None:
         """Begin to end the tree, or hasten the end that is under way."""

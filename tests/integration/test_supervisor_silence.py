@@ -12,7 +12,8 @@ import pytest
 from support import agents
 from support.looking import state, until
 from support.supervisors import adopted, gated, history, let_go, supervising
-from swarm_store import events
+from swarm_store import events, sessions
+from swarm_store.clock import SECOND
 from swarm_store.log import Log
 
 
@@ -59,12 +60,25 @@ def test_a_stopped_agent_is_not_silent(log: Log) -> None:
     until(lambda: agents.get(log, stopped["id"])["silent_since"], "now it is silent")
 
 
+def test_an_agent_that_waits_is_not_silent(log: Log) -> None:
+    """What waits for somebody could say nothing; when it goes on it has its time again, however long it has waited."""
+    waiting = agents.spawn(log, "sleep", "1000", silence=2.0, on_silence="restart")
+    sessions.wait(log, waiting["id"], 1, "approval")
+    other = agents.spawn(log, "sleep", "1000", silence=3.0)
+    until(lambda: agents.get(log, other["id"])["silent_since"], "a longer silence is marked")
+    sessions.resume(log, waiting["id"], 1)
+    until(lambda: history(log, waiting["id"], events.AGENT_FELL_SILENT), "now it is silent")
+    (resumed,) = history(log, waiting["id"], events.AGENT_RESUMED)
+    (fell,) = history(log, waiting["id"], events.AGENT_FELL_SILENT)
+    assert fell.time - resumed.time > 1.5 * SECOND
+
+
 def test_a_daemon_that_was_stopped_takes_nobody_for_silent(log: Log) -> None:
     """It has slept longer than it meant to, as on a suspended machine: the count starts anew, then goes on."""
     stopped = agents.sh(log, "echo up; exec sleep 1000", silence=0.5)
     until(lambda: agents.output(log, stopped["id"]) and state(stopped["daemon"]["pid"]) == "S", "it sleeps on its pipe")
     agents.stop(log, stopped["daemon"]["pid"])
-    other = agents.spawn(log, "sleep", "1000", silence=1.8)
+    other = agents.spawn(log, "sleep", "1000", silence=3.0)
     until(lambda: agents.get(log, other["id"])["silent_since"], "much more than its time has passed")
     os.kill(stopped["daemon"]["pid"], signal.SIGCONT)
     continued = log.clock()
