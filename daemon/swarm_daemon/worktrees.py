@@ -134,7 +134,9 @@ def restore(log: Log, agent: Agent) -> None:
     """See that the agent's worktree is there, made again from its branch if need be. Raises GitFailed."""
     kept: Worktree = agent["worktree"]
     if os.path.exists(os.path.join(kept["path"], ".git")):
-        return
+        if not _is_half_made(kept):
+            return
+        shutil.rmtree(kept["path"])  # nobody has worked in it: the run that had it made has not begun
     os.makedirs(directory(log.home), mode=0o700, exist_ok=True)
     _unregister(kept)
     if git.has_branch(kept["git"], kept["branch"]):
@@ -143,6 +145,17 @@ def restore(log: Log, agent: Agent) -> None:
         git.run("worktree", "add", "--quiet", "-b", kept["branch"], kept["path"], kept["base"], of=kept["git"])
     os.chmod(kept["path"], 0o700)
     _say(log, agent, events.WORKTREE_RESTORED, None)
+
+
+def _is_half_made(kept: Worktree) -> bool:
+    """Whether git was killed while it made it: it keeps that locked, with this word, until all files are there."""
+    try:
+        with open(os.path.join(kept["path"], ".git"), encoding="utf-8", errors="surrogateescape") as file:
+            place = file.read().removeprefix("gitdir: ").removesuffix("\n")
+        with open(os.path.join(kept["path"], place, "locked"), encoding="utf-8", errors="replace") as file:
+            return file.read().strip() == "initializing"
+    except OSError:
+        return False
 
 
 # -- after a run, and at the agent's removal

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import stat
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -175,6 +177,26 @@ def test_what_comes_late_of_an_earlier_run_leaves_it_alone(log: Log, repo: Path)
     settled(log, agent)
     worktrees.finish(log, agent["id"], 1)
     assert said(log, agent) == [("removed", None), ("restored", None), ("removed", None)]
+
+
+def test_one_that_was_half_made_is_made_anew(log: Log, repo: Path) -> None:
+    """Where git was killed while it made it again, no run works in what is there."""
+    agent = settled(
+        log, spawned(log, repo, f"echo x >> file; {COMMIT}; ls; git status --short", wish={"end": "remove"})
+    )
+    branch, path = agent["worktree"]["branch"], place(agent)
+    path.parent.mkdir(exist_ok=True)
+    git(repo, "config", "filter.slow.smudge", f"touch {repo}/slow; sleep 1000")
+    (repo / ".git" / "info" / "attributes").write_text("file filter=slow\n")
+    making = subprocess.Popen(["git", "-C", repo, "worktree", "add", "-q", path, branch], start_new_session=True)
+    until((repo / "slow").exists, "it is being made")
+    os.killpg(making.pid, signal.SIGKILL)
+    making.wait()
+    assert (path / ".git").exists() and not (path / "file").exists()
+    (repo / ".git" / "info" / "attributes").unlink()
+    spawn.restart(log, agent)
+    settled(log, agent)
+    assert agents.output(log, agent["id"]).decode() == "file\nsub\n" * 2
 
 
 def test_a_run_without_its_worktree_does_not_start(log: Log, repo: Path) -> None:
