@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 _READ = 64 * 1024
 _MOST_TYPED = 1 << 20  # bytes of a viewer that the program does not take; what else it wants is not heard then
+_MOST_ANSWERS = 4096  # bytes that the program does not take; what else it asks is not answered, as by a terminal
 _LAST = 1 << 20  # bytes that are taken up after the program's end: what it has left in the background may go on
 _JIGGLE_SECONDS = 0.05  # how long another size must last for programs to notice
 _WINDOW = struct.Struct("HHHH")
@@ -226,7 +227,8 @@ class Host:
         looked_at = self._before + output
         if b"\x1b" in looked_at:
             self._modes.feed(looked_at, len(self._before))
-            if not any(viewer.answers for viewer in self._viewers.values()):
+            is_alone = not any(viewer.answers for viewer in self._viewers.values())
+            if is_alone and len(self._keys) < _MOST_ANSWERS:
                 self._keys += answers(looked_at, len(self._before), self._size)
                 self._type()
         self._before = looked_at[-LONGEST:]

@@ -311,3 +311,16 @@ def test_a_sequence_without_end_harms_nobody(log: Log) -> None:
     """A control sequence of thousands of digits, as binary output may hold, is passed on, and no more."""
     agent = script(log, r"printf '\033[<%05000du' 0; exit 3")
     assert end(log, agent)["exit_code"] == 3
+
+
+def test_questions_whose_answers_nobody_reads(log: Log) -> None:
+    """A program that asks on and on and reads nothing is answered no further; what is sent reaches it."""
+    asks = "for _ in range(1000): os.write(1, b'\\x1b[c' * 100)\nos.write(1, b'asked')\ngot = b''\n"
+    agent = python(
+        log, RAW + "\n" + asks + "while b'go' not in got: got += os.read(0, 65536)\nprint('read', len(got), '.')"
+    )
+    said(log, agent, b"asked")
+    send(log, agent, b"go")
+    read = int(said(log, agent, b" .").rpartition(b"read ")[2].split()[0])
+    assert read < 100_000
+    end(log, agent)
