@@ -50,9 +50,13 @@ def resolve(log: Log, word: str) -> Approval:
             raise WrongUsage(f"{word!r} is the start of several approvals: {', '.join(ids)}", "give more of it")
         rows = log.query(sql.APPROVAL, {"id": ids[0]}) if ids else []
     if not rows:
-        raise NoSuchApproval(f"no agent has asked for an approval {word!r}", "swarmctl approvals shows what is asked")
+        raise _no_such(word)
     found: Approval = decode(rows[0][0])
     return found
+
+
+def _no_such(word: str) -> NoSuchApproval:
+    return NoSuchApproval(f"no agent has asked for an approval {word!r}", "swarmctl approvals shows what is asked")
 
 
 def answer(
@@ -73,7 +77,9 @@ def answer(
     known = resolve(log, word)
     with log.transaction(durable=True) as transaction:
         row = transaction.execute(sql.APPROVAL, {"id": known["id"]}).fetchone()
-        check_pending(decode(row[0]) if row else known, transaction.agent(known["agent"]))
+        if row is None:  # its agent was removed while we waited for the lock
+            raise _no_such(word)
+        check_pending(decode(row[0]), transaction.agent(known["agent"]))
         is_late = is_due(known, log.clock())
         if is_late:
             _answer(transaction, known, granted=False, by=conversation.TIMEOUT, message=LATE)

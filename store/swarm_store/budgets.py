@@ -11,6 +11,7 @@ from . import conversation, events, registry, trees
 from . import session_events as said
 from . import statements as sql
 from .codec import decode
+from .driver import sqlite3
 from .fold import Agent, whole
 from .lifecycle import LIVE
 from .log import Log
@@ -38,10 +39,13 @@ def used(log: Log) -> dict[str, int]:
 def may_begin(log: Log, agent_id: str) -> str | None:
     """Why no further turn of the agent may be begun, in words: a budget above it is spent. None where it may."""
     agent = registry.get(log, agent_id)
-    if agent is None:
-        return None
-    for one in (agent, *trees.above(log.database, agent)):
-        limit = trees.exhausted(log.database, one["id"])
+    return None if agent is None else why_spent(log.database, agent)
+
+
+def why_spent(database: sqlite3.Connection, agent: Agent) -> str | None:
+    """The budget that is spent, in words: the agent's own, or that of one above it. None where none is."""
+    for one in (agent, *trees.above(database, agent)):
+        limit = trees.exhausted(database, one["id"])
         if limit is not None:
             return f"the budget of agent {one['id']} is spent: {limit}"
     return None
@@ -60,8 +64,13 @@ def get(log: Log, agent: Agent) -> dict[str, Any]:
 
 
 def change(log: Log, agent: Agent, *, usd: int | None, tokens: int | None, by: str | None) -> None:
-    """Give the tree below `agent` another budget; None is none. What was spent already counts."""
+    """Give the tree below `agent` another budget; None is none. What was spent already counts.
+
+    Raises NoSuchAgent.
+    """
     with log.transaction(durable=True) as transaction:
+        if transaction.agent(agent["id"]) is None:
+            raise registry.no_such(agent["id"])
         changed = said.budget_set(agent["id"], usd=usd, tokens=tokens, by=by)
         transaction.append(events.agent_stream(agent["id"]), [changed])
         _mind(transaction, agent)

@@ -91,9 +91,11 @@ def sent_by(log: Log, agent_id: str, producer: Producer) -> int | None:
 
 
 def interrupt(log: Log, agent: Agent, *, by: str | None) -> int:
-    """Ask that the turn which is under way ends; its name. Raises NotPossible where none is."""
+    """Ask that the turn which is under way ends; its name. Raises NotPossible where none is, NoSuchAgent."""
     _check_kind(agent)
     with log.transaction(durable=True) as transaction:
+        if transaction.agent(agent["id"]) is None:
+            raise registry.no_such(agent["id"])
         session = stored(transaction.database, agent["id"]) or conversation.new(agent["id"])
         if session["current"] is None or agent["state"] not in LIVE:
             raise NotPossible(f"agent {agent['id']} has no turn under way", f"swarmctl send {agent['id']} begins one")
@@ -113,8 +115,11 @@ def _check_kind(agent: Agent) -> None:
 # -- the host
 
 
-def begin(log: Log, agent_id: str, run: int) -> Turn | None:
-    """Begin the turn that is due, and say so; None where none waits. What was begun and not completed comes first."""
+def begin(log: Log, agent_id: str, run: int, *, to_fail: bool = False) -> Turn | None:
+    """Begin the turn that is due, and say so; None where none waits, or a budget above is spent by now.
+
+    What was begun and not completed comes first. `to_fail`: a turn that will be failed at once, which costs nothing.
+    """
     session = get(log, agent_id) or conversation.new(agent_id)
     again = session["current"] is not None
     if not again and not session["waiting"]:
@@ -125,7 +130,11 @@ def begin(log: Log, agent_id: str, run: int) -> Turn | None:
     started = [said.turn_started(agent_id, run, turn, again=again)]
     if not again:
         started.append(said.message(agent_id, run, turn, role="user", text=text))
-    say(log, agent_id, *started, durable=True)
+    with log.transaction(durable=True) as transaction:
+        agent = None if to_fail else transaction.agent(agent_id)
+        if agent is not None and budgets.why_spent(transaction.database, whole(agent)) is not None:
+            return None
+        transaction.append(events.agent_stream(agent_id), started)
     return Turn(turn, text, again, sent[0].data.get("by") if sent else None)
 
 

@@ -12,7 +12,16 @@ import pytest
 from support.facts import happened
 from swarm_store import approvals, budgets, events, health, registry, sessions, transfer
 from swarm_store import session_events as said
-from swarm_store.errors import AlreadyAnswered, NoRoom, NoSuchApproval, NotPossible, TooDeep, TreeRefused, WrongUsage
+from swarm_store.errors import (
+    AlreadyAnswered,
+    NoRoom,
+    NoSuchAgent,
+    NoSuchApproval,
+    NotPossible,
+    TooDeep,
+    TreeRefused,
+    WrongUsage,
+)
 from swarm_store.events import Event
 from swarm_store.fold import Agent
 from swarm_store.home import Home
@@ -231,6 +240,23 @@ def test_approvals_that_are_not_there(log: Log) -> None:
     assert len(approvals.asked(log)) == 2
 
 
+def test_nothing_is_said_of_an_agent_that_is_removed_meanwhile(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An answer, a budget and an interrupt that come just after it write nothing, and say so."""
+    spawn(log, "a")
+    sessions.say(log, "a", wish("a", "pqrstuvw", deferred=True))
+    agent = end(log, "a")
+    found = approvals.resolve(log, "pqrstuvw")
+    monkeypatch.setattr(approvals, "resolve", lambda log, word: found)
+    registry.remove(log, agent)
+    with pytest.raises(NoSuchApproval):
+        approvals.answer(log, "pqrstuvw", granted=True, by="ann")
+    with pytest.raises(NoSuchAgent):
+        budgets.change(log, agent, usd=1, tokens=None, by="ann")
+    with pytest.raises(NoSuchAgent):
+        sessions.interrupt(log, agent, by="ann")
+    assert sessions.sessions(log) == {} and health.differing(log) == []
+
+
 def test_usage_is_summed_by_agent_day_and_model(log: Log) -> None:
     """Reports are deltas; one whose cost is not known is counted as such, not as free."""
     spawn(log, "a")
@@ -261,6 +287,19 @@ def test_a_budget_holds_for_the_tree(log: Log) -> None:
     assert budgets.may_begin(log, "x") is None
     with pytest.raises(TreeRefused, match="the budget of agent a is spent: usd"):
         spawn(log, "e", parent="c")
+
+
+def test_no_turn_is_begun_once_a_budget_is_spent(log: Log) -> None:
+    """Also where who is to take it had been told that it may: the budget is looked at again as the turn is begun."""
+    spawn(log, "a", budget={"usd": None, "tokens": 10})
+    spawn(log, "b", parent="a")
+    turn = send(log, "b", "one")
+    assert budgets.may_begin(log, "b") is None
+    sessions.say(log, "a", used("a", tokens=12))
+    assert sessions.begin(log, "b", 1) is None
+    assert session(log, "b")["waiting"] == [turn]
+    begun = sessions.begin(log, "b", 1, to_fail=True)
+    assert begun is not None and begun.turn == turn
 
 
 def test_a_spent_budget_is_said_once(log: Log) -> None:

@@ -254,7 +254,7 @@ class Host:
 
     async def _fail_all(self, room: HostRoom, error: SwarmError) -> None:
         """No turn can be taken, in this run or another: say so of each that waits."""
-        while turn := await self._publisher.do(lambda log: sessions.begin(log, self._id, self._number)):
+        while turn := await self._publisher.do(lambda log: sessions.begin(log, self._id, self._number, to_fail=True)):
             await self._say_completed(turn, Completed("failed", None, error.message), 0, 0.0)
 
     # -- what is asked
